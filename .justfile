@@ -1,0 +1,38 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# Exactly what CI runs.
+check: fmt lint test doc
+
+# Formatting, as CI wants it.
+fmt:
+    cargo fmt --all --check
+
+# Lints, warnings denied.
+lint:
+    cargo clippy --locked --all-targets -- -D warnings
+
+# The tests; the one command of the README.
+test:
+    cargo test --locked
+
+# Documentation, warnings denied.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+# Benchmarks with their baselines in the same run.
+bench *FILTER:
+    cargo bench --locked -- {{FILTER}}
+
+# Licences, banned crates and sources (needs cargo-deny).
+deny:
+    cargo deny --config .deny.toml check licenses bans sources
+
+# Security advisories (needs cargo-deny and the network).
+advisories:
+    cargo deny --config .deny.toml check advisories
+
+# The seed's template, judged for a healthy and a degraded canary.
+demo:
+    cargo run --release --locked -- demo

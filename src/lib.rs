@@ -1,0 +1,12 @@
+//! Skygate judges canaries by what Apache SkyWalking measured of them.
+//!
+//! An Argo Rollouts `AnalysisTemplate` and its arguments go in; "this run is Failed, and this is why" comes out.
+//! In between, `domain` decides and everything else acts:
+//!
+//! ```text
+//! cli ──▶ engine ──▶ ports ──▶ domain        what to measure, what it means, when to look again
+//!  │                   ▲
+//!  └──▶ oap, store ────┘                      the world behind the ports
+//!       sim                                   an OAP of our own, for demonstrations and tests
+//! ```
+//!

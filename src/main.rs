@@ -1,0 +1,3 @@
+//! The `skygate` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Behaviour through public surfaces: one binary, a module per subject.
