@@ -1,0 +1,22 @@
+//! The pure core: values in, values out.
+//!
+//! Nothing here performs IO, reads a clock, draws a random number, logs or awaits; `now` is always an argument.
+//! `tests/it/architecture.rs` holds this folder to it.
+//!
+//! The way of a measurement through it:
+//!
+//! ```text
+//! spec ─▶ analysis ─▶ plan ─▶ run ──Measure──▶ (the shell reads) ──Reading──▶ judge ─▶ Measurement ─▶ run ─▶ assess
+//!          args, query       window                                condition
+//! ```
+
+pub mod duration;
+pub mod fault;
+pub mod nearest;
+
+pub mod args;
+
+pub mod measurement;
+pub mod reading;
+pub mod window;
+
