@@ -1,7 +1,7 @@
 //! Skygate judges canaries by what Apache SkyWalking measured of them.
 //!
 //! An Argo Rollouts `AnalysisTemplate` and its arguments go in; "this run is Failed, and this is why" comes out.
-//! In between, `domain` decides and everything else acts:
+//! In between, [`domain`] decides and everything else acts:
 //!
 //! ```text
 //! cli ──▶ engine ──▶ ports ──▶ domain        what to measure, what it means, when to look again
@@ -10,3 +10,6 @@
 //!       sim                                   an OAP of our own, for demonstrations and tests
 //! ```
 //!
+//! - [`domain`]: pure. Templates, arguments, windows, conditions, counting. No IO, no clock.
+
+pub mod domain;

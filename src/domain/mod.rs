@@ -20,3 +20,5 @@ pub mod measurement;
 pub mod reading;
 pub mod window;
 
+pub mod condition;
+pub mod expr;

@@ -1,1 +1,3 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
+
+mod conditions;
