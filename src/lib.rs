@@ -11,5 +11,7 @@
 //! ```
 //!
 //! - [`domain`]: pure. Templates, arguments, windows, conditions, counting. No IO, no clock.
+//! - [`documents`]: files of manifests, YAML or JSON, as values for the domain to judge.
 
+pub mod documents;
 pub mod domain;

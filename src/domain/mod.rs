@@ -14,7 +14,11 @@ pub mod duration;
 pub mod fault;
 pub mod nearest;
 
+pub mod analysis;
 pub mod args;
+pub mod plan;
+pub mod query;
+pub mod spec;
 
 pub mod measurement;
 pub mod reading;

@@ -1,3 +1,4 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
 mod conditions;
+mod templates;
