@@ -26,3 +26,9 @@ pub mod window;
 
 pub mod condition;
 pub mod expr;
+pub mod judge;
+
+pub mod assess;
+pub mod metric_run;
+pub mod run;
+pub mod verdict;

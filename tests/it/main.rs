@@ -1,4 +1,5 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
 mod conditions;
+mod judging;
 mod templates;
