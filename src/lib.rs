@@ -12,6 +12,11 @@
 //!
 //! - [`domain`]: pure. Templates, arguments, windows, conditions, counting. No IO, no clock.
 //! - [`documents`]: files of manifests, YAML or JSON, as values for the domain to judge.
+//! - [`ports`]: what the domain's decisions need of the world: a clock, a source of metrics, a store of runs.
+//! - [`clock`]: the system's, and one that runs fast.
 
 pub mod documents;
 pub mod domain;
+pub mod ports;
+
+pub mod clock;
