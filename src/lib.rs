@@ -14,9 +14,12 @@
 //! - [`documents`]: files of manifests, YAML or JSON, as values for the domain to judge.
 //! - [`ports`]: what the domain's decisions need of the world: a clock, a source of metrics, a store of runs.
 //! - [`clock`]: the system's, and one that runs fast.
+//! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
 
 pub mod documents;
 pub mod domain;
 pub mod ports;
 
 pub mod clock;
+
+pub mod sim;

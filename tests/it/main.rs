@@ -2,4 +2,5 @@
 
 mod conditions;
 mod judging;
+mod recordings;
 mod templates;
