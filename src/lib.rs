@@ -14,6 +14,7 @@
 //! - [`documents`]: files of manifests, YAML or JSON, as values for the domain to judge.
 //! - [`ports`]: what the domain's decisions need of the world: a clock, a source of metrics, a store of runs.
 //! - [`clock`]: the system's, and one that runs fast.
+//! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
 
 pub mod documents;
@@ -21,5 +22,7 @@ pub mod domain;
 pub mod ports;
 
 pub mod clock;
+
+pub mod oap;
 
 pub mod sim;

@@ -2,5 +2,7 @@
 
 mod conditions;
 mod judging;
+mod oap_client;
+mod queries;
 mod recordings;
 mod templates;
