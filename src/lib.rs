@@ -14,7 +14,9 @@
 //! - [`documents`]: files of manifests, YAML or JSON, as values for the domain to judge.
 //! - [`ports`]: what the domain's decisions need of the world: a clock, a source of metrics, a store of runs.
 //! - [`clock`]: the system's, and one that runs fast.
+//! - [`engine`]: leases due runs, performs their effects, saves what came of it.
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
+//! - [`store`]: where runs are kept.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
 
 pub mod documents;
@@ -23,6 +25,8 @@ pub mod ports;
 
 pub mod clock;
 
+pub mod engine;
 pub mod oap;
+pub mod store;
 
 pub mod sim;

@@ -1,8 +1,11 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
 mod conditions;
+mod engine;
+mod harness;
 mod judging;
 mod oap_client;
 mod queries;
 mod recordings;
+mod settling;
 mod templates;

@@ -1,0 +1,5 @@
+//! Where runs are kept.
+
+mod memory;
+
+pub use memory::MemoryStore;
