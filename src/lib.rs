@@ -18,6 +18,9 @@
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
 //! - [`store`]: where runs are kept.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
+//! - [`secrets`], [`telemetry`]: secrets from files, logs to stderr.
+//! - [`wire`]: what programs read.
+//! - [`cli`]: commands; the only place that knows which adapter fills which port.
 
 pub mod documents;
 pub mod domain;
@@ -30,3 +33,8 @@ pub mod oap;
 pub mod store;
 
 pub mod sim;
+
+pub mod cli;
+pub mod secrets;
+pub mod telemetry;
+pub mod wire;

@@ -1,3 +1,7 @@
-//! The `skygate` binary.
+//! The `skygate` binary: parse, run, map the outcome to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skygate::cli::main()
+}

@@ -1,5 +1,7 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
+mod architecture;
+mod cli;
 mod conditions;
 mod engine;
 mod harness;

@@ -1,0 +1,138 @@
+//! `skygate measure`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::options::{OapArgs, Output, TemplateArgs, When, when};
+use super::outcome::{Failure, Outcome, print, write};
+use super::prepare::{self, Prepared};
+use super::show;
+use crate::domain::assess::worst;
+use crate::domain::fault::{Fault, listed, shown};
+use crate::domain::judge::judge;
+use crate::domain::measurement::Measurement;
+use crate::domain::plan::MetricPlan;
+use crate::ports::{MetricSource, Moment};
+use crate::wire;
+
+/// Measure once and explain
+///
+/// Prints what was asked, for which window, what came back and what the conditions made of it.
+/// The exit code is that of the worst metric.
+#[derive(Args, Debug)]
+#[command(after_help = super::EXIT_CODES, after_long_help = EXAMPLES)]
+pub(super) struct Measure {
+    /// A past moment, 2026-11-23T09:12:00Z, or how long ago, 15m
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    at: Option<When>,
+
+    /// When the version first took traffic, or how long ago: older buckets are another version's
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    not_before: Option<When>,
+
+    /// Take only this metric; repeatable
+    #[arg(long = "metric", value_name = "NAME")]
+    metrics: Vec<String>,
+
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    #[command(flatten)]
+    template: TemplateArgs,
+
+    #[command(flatten)]
+    oap: OapArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skygate measure -f apdex.yaml --arg service-name=checkout --oap http://localhost:12800
+  skygate measure -f apdex.yaml --arg service-name=checkout --at 2026-11-23T03:12:00Z -o json
+
+Exit codes:
+  0  Successful
+  1  Failed: the condition was evaluated and not met
+  2  usage, or an invalid template
+  3  Inconclusive
+  4  Error: it could not be measured";
+
+impl Measure {
+    pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let clock = prepare::clock(None);
+        let moment = self.moment(clock.now())?;
+        let prepared = Prepared::from_args(&self.template, self.oap.anywhere())?;
+        let oap = prepare::oap(&self.oap, None, Arc::clone(&clock), &prepared.plan)?;
+
+        let measuring = self.chosen(&prepared)?.into_iter().map(async |metric| {
+            let started_at = clock.now();
+            let server = prepare::whom(&oap, metric);
+            let reading = prepare::patiently(&server, oap.read(&metric.source, moment)).await;
+            let masker = &prepared.plan.masker;
+            let measurement = judge(metric, reading, 1, started_at, clock.now(), masker);
+            (metric, measurement)
+        });
+        let measured = join_all(measuring).await;
+        self.show(&prepared, &measured)?;
+        prepare::suggest_elsewhere(
+            &self.oap,
+            measured.iter().map(|(_, measurement)| measurement),
+        );
+        let phases = measured.iter().map(|(_, measurement)| measurement.phase);
+        Ok(worst(phases).into())
+    }
+
+    fn moment(&self, now: Timestamp) -> Result<Moment, Failure> {
+        let at = self.at.map(|at| at.resolve(now));
+        if at.is_some_and(|at| at > now) {
+            return Err(
+                Fault::new("--at", "is in the future; nothing was measured then yet").into(),
+            );
+        }
+        let not_before = self.not_before.map(|at| at.resolve(now));
+        Ok(Moment { at, not_before })
+    }
+
+    fn chosen<'a>(&self, prepared: &'a Prepared) -> Result<Vec<&'a MetricPlan>, Failure> {
+        let metrics = &prepared.plan.metrics;
+        let names = || metrics.iter().map(|metric| metric.name.as_str());
+        let is_unknown = |name: &&String| !names().any(|known| known == name.as_str());
+        if let Some(name) = self.metrics.iter().find(is_unknown) {
+            let message = format!("no metric {}; there are {}", shown(name), listed(names()));
+            return Err(Fault::new("--metric", message).into());
+        }
+        let is_wanted =
+            |metric: &&MetricPlan| self.metrics.is_empty() || self.metrics.contains(&metric.name);
+        Ok(metrics.iter().filter(is_wanted).collect())
+    }
+
+    fn show(
+        &self,
+        prepared: &Prepared,
+        measured: &[(&MetricPlan, Measurement)],
+    ) -> Result<(), Failure> {
+        let named = || {
+            let named = measured
+                .iter()
+                .map(|(metric, it)| (metric.name.as_str(), it));
+            wire::Measured::new(named)
+        };
+        match self.output {
+            Output::Text => {
+                let texts: Vec<String> = measured
+                    .iter()
+                    .map(|(metric, it)| {
+                        let measurement = show::measurement(metric, it, &prepared.plan.masker);
+                        measurement + &show::in_a_run(metric, it)
+                    })
+                    .collect();
+                print(&texts.join("\n"))
+            }
+            Output::Json => write(&wire::json(&named()).map_err(Failure::broken)?),
+            Output::Yaml => write(&wire::yaml(&named()).map_err(Failure::broken)?),
+        }
+    }
+}

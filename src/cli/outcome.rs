@@ -1,0 +1,245 @@
+//! How a command ended: its exit code, and what it says when it could not do its work.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Error;
+
+use crate::domain::fault::{Fault, Faults};
+use crate::domain::measurement::Phase;
+use crate::secrets::without_url_credentials;
+
+/// How a command ended. The numbers are part of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// 0.
+    Successful,
+    /// 1.
+    Failed,
+    /// 2.
+    Usage,
+    /// 3.
+    Inconclusive,
+    /// 4.
+    Error,
+    /// 5: still running when the time given to it was over.
+    TimedOut,
+    /// 130.
+    Interrupted,
+}
+
+impl Outcome {
+    fn code(self) -> u8 {
+        match self {
+            Self::Successful => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Inconclusive => 3,
+            Self::Error => 4,
+            Self::TimedOut => 5,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome.code())
+    }
+}
+
+impl From<Phase> for Outcome {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Successful => Self::Successful,
+            Phase::Failed => Self::Failed,
+            Phase::Inconclusive => Self::Inconclusive,
+            Phase::Error => Self::Error,
+            Phase::Pending | Phase::Running => Self::TimedOut,
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(super) struct Failure {
+    outcome: Outcome,
+    problems: Vec<Problem>,
+}
+
+/// One thing wrong, as people are told of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Problem {
+    what: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// What the user gave is wrong.
+    pub(super) fn usage(error: impl Into<Error>) -> Self {
+        Self::of(Outcome::Usage, &error.into())
+    }
+
+    /// Something that should work did not: a port taken, a disk full.
+    pub(super) fn broken(error: impl Into<Error>) -> Self {
+        Self::of(Outcome::Error, &error.into())
+    }
+
+    /// The same with a way out.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Some(last) = self.problems.last_mut() {
+            last.hint = Some(hint.into());
+        }
+        self
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn of(outcome: Outcome, error: &Error) -> Self {
+        let problem = Problem {
+            what: error.to_string(),
+            causes: error.chain().skip(1).map(ToString::to_string).collect(),
+            hint: None,
+        };
+        Self {
+            outcome,
+            problems: vec![problem],
+        }
+    }
+
+    /// `error: …`, causes indented below; a hint stands apart, right after what it is about.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut is_apart = true;
+        for problem in &self.problems {
+            if !is_apart && problem.hint.is_some() {
+                text.push('\n');
+            }
+            let _ = writeln!(text, "error: {}", problem.what);
+            for cause in &problem.causes {
+                let _ = writeln!(text, "  caused by: {cause}");
+            }
+            is_apart = problem.hint.is_some();
+            if let Some(hint) = &problem.hint {
+                let _ = writeln!(text, "\nhint: {hint}\n");
+            }
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        let problem = |fault: Fault| Problem {
+            what: match fault.path.as_str() {
+                "" => fault.message,
+                path => format!("{path}: {}", fault.message),
+            },
+            causes: Vec::new(),
+            hint: fault.hint,
+        };
+        Self {
+            outcome: Outcome::Usage,
+            problems: faults.into_vec().into_iter().map(problem).collect(),
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Faults::from(fault).into()
+    }
+}
+
+/// Says on stderr what went wrong.
+pub(super) fn complain(failure: &Failure) {
+    tell(failure.text().trim_end());
+}
+
+/// Writes a result for people to stdout.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    write(&printable(text))
+}
+
+/// Writes a result for programs to stdout. A reader that has gone away is no failure.
+pub(super) fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(without_url_credentials(text).as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::broken(
+            Error::new(error).context("failed to write to stdout"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line for people to stderr.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(text));
+}
+
+/// `text` without anything that a terminal would obey, for it may hold what a server or a caller said, and without credentials.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let text = without_url_credentials(text);
+    if !text.contains(is_obeyed) {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_obeyed(c) {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_with_its_causes_and_a_way_out() {
+        let failure = Failure::usage(anyhow!("no such file").context("failed to read x"))
+            .hint("give another");
+        assert_eq!(
+            failure.text(),
+            "error: failed to read x\n  caused by: no such file\n\nhint: give another\n"
+        );
+    }
+
+    #[test]
+    fn each_hint_stands_by_its_fault() {
+        let faults = vec![
+            Fault::new("a", "one"),
+            Fault::new("", "two").hint("do this"),
+            Fault::new("b", "three"),
+            Fault::new("c", "four"),
+        ];
+        let failure = Failure::from(Faults::none_or(faults, ()).unwrap_err());
+        assert_eq!(
+            failure.text(),
+            "error: a: one\n\nerror: two\n\nhint: do this\n\nerror: b: three\nerror: c: four\n"
+        );
+    }
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        assert_eq!(printable("a\tb\n"), "a\tb\n");
+        assert_eq!(printable("\u{1b}[2Jx\r\u{9b}"), "\\u{1b}[2Jx\\r\\u{9b}");
+    }
+}

@@ -1,0 +1,253 @@
+//! `skygate run`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinSet;
+
+use super::options::{OapArgs, Output, TemplateArgs, When, positive_duration, when};
+use super::outcome::{Failure, Outcome, print, tell, write};
+use super::prepare::{self, Prepared};
+use super::progress::Progress;
+use super::show;
+use super::signals::interrupted;
+use super::simulate::Stage;
+use crate::domain::measurement::Phase;
+use crate::domain::run::{Run as AnalysisRun, RunId};
+use crate::engine::Engine;
+use crate::oap::Oap;
+use crate::ports::{Clock, MetricSource};
+use crate::sim::Service;
+use crate::store::MemoryStore;
+use crate::wire;
+
+/// Judge one analysis to its end
+///
+/// Measures at the template's intervals until its limits, its count or --conclude-after end it.
+/// Progress goes to stderr, the result to stdout, the verdict into the exit code.
+#[derive(Args, Debug)]
+#[command(after_help = super::EXIT_CODES, after_long_help = EXAMPLES)]
+pub(super) struct Run {
+    /// End a run that has no `count` after this time
+    ///
+    /// Successful if every metric has a good measurement by then, else Inconclusive.
+    #[arg(long, value_name = "DURATION", env = "SKYGATE_CONCLUDE_AFTER", value_parser = positive_duration)]
+    conclude_after: Option<Duration>,
+
+    /// Stop waiting after this time, with exit code 5
+    #[arg(long, value_name = "DURATION", env = "SKYGATE_TIMEOUT", value_parser = positive_duration)]
+    timeout: Option<Duration>,
+
+    /// When the version first took traffic, or how long ago: older buckets are another version's
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    not_before: Option<When>,
+
+    /// Form of the result; json and yaml are an AnalysisRun
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    /// No progress and no warnings on stderr
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    template: TemplateArgs,
+
+    #[command(flatten)]
+    oap: OapArgs,
+
+    /// Ask a simulated OAP with these services instead; repeatable
+    ///
+    /// `skygate simulate-oap --help` tells what a script may say. Without a value the services are its default ones.
+    #[arg(long, value_name = "NAME=SCRIPT", num_args = 0.., help_heading = "Simulation")]
+    simulate: Option<Vec<Service>>,
+
+    /// How many times as fast as real time the simulation runs
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "simulate", help_heading = "Simulation", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    speed: u32,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skygate run -f apdex.yaml --arg service-name=checkout --oap http://localhost:12800 --conclude-after 30m
+  skygate run -f apdex.yaml --arg service-name=checkout --simulate checkout=degraded@10m
+  skygate run -f apdex.yaml --arg service-name=checkout -o json | jq .status.phase
+
+Exit codes:
+  0    Successful
+  1    Failed: the condition was evaluated and not met
+  2    usage, or an invalid template
+  3    Inconclusive
+  4    Error: it could not be measured
+  5    still Running at --timeout
+  130  interrupted";
+
+impl Run {
+    pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let stage = match &self.simulate {
+            None => None,
+            Some(services) => Some(Stage::open(services.clone(), self.speed).await?),
+        };
+        let clock = prepare::clock(stage.as_ref());
+        let server = stage.as_ref().map(Stage::url).or(self.oap.anywhere());
+        let prepared = Prepared::from_args(&self.template, server)?;
+        let oap = prepare::oap(
+            &self.oap,
+            stage.as_ref(),
+            Arc::clone(&clock),
+            &prepared.plan,
+        )?;
+        if !self.quiet {
+            self.announce(&prepared, &oap);
+        }
+
+        let now = clock.now();
+        let mut run = prepared.run(now);
+        run.not_before = self.not_before.map(|when| when.resolve(now));
+        run.conclude_after = self.conclude_after;
+        let watch = Watch {
+            clock,
+            timeout: self.timeout,
+            quiet: self.quiet,
+        };
+        let (run, ending) = watch.to_end(run, oap).await?;
+        self.show(&run, ending, &prepared)?;
+        if self.simulate.is_none() && run.phase == Phase::Error {
+            let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
+            prepare::suggest_elsewhere(&self.oap, measurements);
+        }
+        Ok(match ending {
+            Ending::Over => run.phase.into(),
+            Ending::TimedOut => Outcome::TimedOut,
+            Ending::Interrupted => Outcome::Interrupted,
+        })
+    }
+
+    /// Says what to mind, and what will be asked of whom.
+    fn announce(&self, prepared: &Prepared, oap: &Oap) {
+        for warning in prepared.warnings(self.conclude_after) {
+            tell(&format!("warning: {warning}"));
+        }
+        let mut asked = String::new();
+        for metric in &prepared.plan.metrics {
+            let server = prepare::whom(oap, metric);
+            if server != asked {
+                let simulated = self.simulate.as_ref().map(|_| ", simulated");
+                tell(&format!("asking {server}{}", simulated.unwrap_or_default()));
+                asked = server;
+            }
+            tell(&format!("  {}", show::metric(metric)));
+        }
+    }
+
+    fn show(&self, run: &AnalysisRun, ending: Ending, prepared: &Prepared) -> Result<(), Failure> {
+        let whole = || wire::AnalysisRun::new(run, &prepared.analysis);
+        match self.output {
+            Output::Text => print(&show::run(run, ending)),
+            Output::Json => write(&wire::json(&whole()).map_err(Failure::broken)?),
+            Output::Yaml => write(&wire::yaml(&whole()).map_err(Failure::broken)?),
+        }
+    }
+}
+
+/// Why watching a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Over,
+    TimedOut,
+    Interrupted,
+}
+
+/// How often the screen is brought up to date while nothing happens.
+const REDRAW: Duration = Duration::from_millis(250);
+
+/// How a run in this process is watched.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) quiet: bool,
+}
+
+impl Watch {
+    /// Runs `run` through an engine of its own until it is over, its time is, or somebody wants it to end.
+    pub(super) async fn to_end(
+        &self,
+        run: AnalysisRun,
+        source: Arc<dyn MetricSource>,
+    ) -> Result<(AnalysisRun, Ending), Failure> {
+        let engine = Engine::new(
+            Arc::clone(&self.clock),
+            Arc::new(MemoryStore::default()),
+            source,
+        );
+        let progress = Progress::new(&run.plan.metrics, self.quiet);
+        let id = run.id.clone();
+        let changes = engine.changes();
+        engine.start(run).await.map_err(Failure::broken)?;
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut loops = JoinSet::new();
+        loops.spawn({
+            let engine = engine.clone();
+            async move { engine.run(async { drop(stopped.await) }).await }
+        });
+        let (run, ending) = tokio::select! {
+            watched = self.watch(&engine, &id, changes, progress) => watched?,
+            Some(ended) = loops.join_next() => {
+                let cause = ended.err().map_or_else(|| "it stopped".to_owned(), |error| error.to_string());
+                return Err(Failure::broken(anyhow!("{cause}").context("the engine is gone")));
+            }
+        };
+        // What was not waited for is not waited for now either: dropping the loop ends it.
+        if ending == Ending::Over {
+            let _ = stop.send(());
+            loops.join_all().await;
+        }
+        Ok((run, ending))
+    }
+
+    /// Shows the run until there is nothing more to wait for.
+    async fn watch(
+        &self,
+        engine: &Engine,
+        id: &RunId,
+        mut changes: broadcast::Receiver<RunId>,
+        mut progress: Progress,
+    ) -> Result<(AnalysisRun, Ending), Failure> {
+        let deadline = async {
+            match self.timeout {
+                Some(timeout) => self.clock.sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(deadline);
+        let interrupt = interrupted();
+        tokio::pin!(interrupt);
+        let mut redraw = tokio::time::interval(REDRAW);
+        loop {
+            let run = current(engine, id).await?;
+            progress.show(&run, self.clock.now());
+            let ending = if run.phase.is_over() {
+                Ending::Over
+            } else {
+                tokio::select! {
+                    _ = changes.recv() => continue,
+                    _ = redraw.tick() => continue,
+                    () = &mut deadline => Ending::TimedOut,
+                    () = &mut interrupt => Ending::Interrupted,
+                }
+            };
+            progress.finish();
+            return Ok((run, ending));
+        }
+    }
+}
+
+async fn current(engine: &Engine, id: &RunId) -> Result<AnalysisRun, Failure> {
+    let run = engine.get(id).await.map_err(Failure::broken)?;
+    run.ok_or_else(|| Failure::broken(anyhow!("the run `{id}` is gone from the store")))
+}

@@ -1,0 +1,52 @@
+//! Logs: to stderr, so that results on stdout stay clean.
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging. `filter` is a level, which is that of Skygate's own events while other crates only warn, or directives
+/// such as `info,hyper_util=debug`; one that does not parse is an error that quotes it.
+pub fn start(filter: &str) -> anyhow::Result<()> {
+    let filter = filter_of(filter)
+        .map_err(|error| anyhow::anyhow!("`{filter}` is not a log filter: {error}"))?;
+    let is_coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_coloured)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("failed to start logging: {error}"))
+}
+
+/// Whether anything is logged that is no trouble: lines that come at any time.
+pub fn is_chatty() -> bool {
+    LevelFilter::current() >= LevelFilter::INFO
+}
+
+fn filter_of(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    match text.parse::<LevelFilter>() {
+        Ok(level) => {
+            EnvFilter::try_new(format!("{},skygate={level}", level.min(LevelFilter::WARN)))
+        }
+        Err(_) => EnvFilter::try_new(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_ours_alone() {
+        let check = |text: &str, expected: Option<&str>| {
+            let filter = filter_of(text).ok().map(|filter| filter.to_string());
+            assert_eq!(filter.as_deref(), expected, "{text}");
+        };
+        check("debug", Some("skygate=debug,warn"));
+        check("ERROR", Some("skygate=error,error"));
+        check("off", Some("skygate=off,off"));
+        check("info,hyper_util=debug", Some("hyper_util=debug,info"));
+        check("a=b=c", None);
+    }
+}

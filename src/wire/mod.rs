@@ -1,0 +1,381 @@
+//! What programs read: an `AnalysisRun` in Argo's shape, with what we add in fields of their own.
+//!
+//! No field ever vanishes: what is absent is null or empty, so that a JSONPath always finds something.
+
+mod spec;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::analysis::Analysis;
+use crate::domain::assess::{Counts, worst};
+use crate::domain::measurement::{Explanation, Measurement, Phase, Side};
+use crate::domain::plan::MetricPlan;
+use crate::domain::reading::{Point, PointKind, Series};
+use crate::domain::run::{MetricRun, Run, Stop};
+use crate::domain::verdict::Summary;
+
+/// Pretty JSON with a line end.
+pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// YAML.
+pub fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_norway::to_string(value)?)
+}
+
+/// An `AnalysisRun`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnalysisRun {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata,
+    /// The merged templates, placeholders unrendered, secrets as references.
+    spec: Value,
+    status: Status,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    namespace: String,
+    uid: String,
+    labels: BTreeMap<String, String>,
+    creation_timestamp: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    phase: &'static str,
+    message: String,
+    metric_results: Vec<MetricResult>,
+    run_summary: Summed,
+    dry_run_summary: Summed,
+    started_at: Option<String>,
+    completed_at: Option<String>,
+    /// Ours: the verdict in one line.
+    explanation: String,
+    /// Ours: whether every metric that counts has a good measurement.
+    evidence: bool,
+    /// Ours: when the version first took traffic.
+    not_before: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Summed {
+    count: u64,
+    successful: u64,
+    failed: u64,
+    inconclusive: u64,
+    error: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MetricResult {
+    name: String,
+    phase: &'static str,
+    message: String,
+    dry_run: bool,
+    count: u64,
+    successful: u64,
+    failed: u64,
+    inconclusive: u64,
+    error: u64,
+    consecutive_error: u64,
+    consecutive_success: u64,
+    measurements: Vec<MeasurementView>,
+    /// Ours.
+    consecutive_failure: u64,
+    /// Ours: how many of its measurements are evidence that the service is good.
+    good: u64,
+    /// Ours: why it ended before its own end; null where it came to it.
+    cut_short: Option<String>,
+}
+
+/// A measurement in Argo's shape, with its explanation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeasurementView {
+    phase: &'static str,
+    message: String,
+    started_at: String,
+    finished_at: Option<String>,
+    value: String,
+    /// Ours.
+    number: u64,
+    /// Ours: whether it entered the counters; not so for one that waits for data.
+    counts: bool,
+    /// Ours.
+    explanation: Option<ExplanationView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExplanationView {
+    server: String,
+    query: String,
+    window: Option<WindowView>,
+    /// How far the OAP's clock is ahead of ours, in seconds.
+    skew_seconds: Option<f64>,
+    no_data: bool,
+    error: Option<&'static str>,
+    decided_by: Option<&'static str>,
+    condition: Option<String>,
+    holds: Option<bool>,
+    reason: String,
+    series: Vec<SeriesView>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowView {
+    /// Both ends inclusive, in the OAP's own zone, as they were sent.
+    start: String,
+    end: String,
+    step: &'static str,
+    zone: String,
+    /// The same as moments: the start of the first bucket and the end of the last one.
+    from: String,
+    to: String,
+    buckets: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct SeriesView {
+    name: String,
+    points: Vec<PointView>,
+}
+
+#[derive(Debug, Serialize)]
+struct PointView {
+    at: Option<String>,
+    value: Option<f64>,
+    kind: &'static str,
+    decided: bool,
+}
+
+/// The measurements of one `measure`.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    phase: &'static str,
+    metrics: Vec<NamedMeasurement>,
+}
+
+#[derive(Debug, Serialize)]
+struct NamedMeasurement {
+    name: String,
+    #[serde(flatten)]
+    measurement: MeasurementView,
+}
+
+impl AnalysisRun {
+    /// `run` as it is, with the analysis that it came from.
+    pub fn new(run: &Run, analysis: &Analysis) -> Self {
+        let results = run
+            .metrics
+            .iter()
+            .zip(&run.plan.metrics)
+            .filter(|(metric, _)| metric.taken > 0);
+        Self {
+            api_version: "argoproj.io/v1alpha1",
+            kind: "AnalysisRun",
+            metadata: Metadata {
+                name: run.name.clone(),
+                namespace: run.namespace.clone(),
+                uid: run.id.to_string(),
+                labels: run.labels.clone(),
+                creation_timestamp: time(run.created_at),
+            },
+            spec: spec::spec(analysis, &run.plan.masker),
+            status: Status {
+                phase: run.phase.name(),
+                message: run.message.clone(),
+                metric_results: results
+                    .map(|(metric, plan)| MetricResult::new(metric, plan, run))
+                    .collect(),
+                run_summary: run.summary().into(),
+                dry_run_summary: run.dry_run_summary().into(),
+                started_at: run.started_at.map(time),
+                completed_at: run.completed_at.map(time),
+                explanation: run.explanation(),
+                evidence: run.has_evidence(),
+                not_before: run.not_before.map(time),
+            },
+        }
+    }
+}
+
+impl MetricResult {
+    fn new(metric: &MetricRun, plan: &MetricPlan, run: &Run) -> Self {
+        let Counts {
+            count,
+            successful,
+            failed,
+            inconclusive,
+            error,
+            consecutive_error,
+            consecutive_success,
+            consecutive_failure,
+        } = metric.counts;
+        Self {
+            name: plan.name.clone(),
+            phase: metric.phase.name(),
+            message: metric.message.clone(),
+            dry_run: plan.dry_run,
+            count,
+            successful,
+            failed,
+            inconclusive,
+            error,
+            consecutive_error,
+            consecutive_success,
+            measurements: metric
+                .measurements
+                .iter()
+                .map(MeasurementView::new)
+                .collect(),
+            consecutive_failure,
+            good: metric.good,
+            cut_short: metric.cut_short.map(|stop| cut_short(stop, run)),
+        }
+    }
+}
+
+impl MeasurementView {
+    /// A measurement.
+    pub fn new(measured: &Measurement) -> Self {
+        Self {
+            phase: measured.phase.name(),
+            message: measured.message.clone(),
+            started_at: time(measured.started_at),
+            finished_at: measured.finished_at.map(time),
+            value: measured.value.clone(),
+            number: measured.number,
+            counts: measured.counts,
+            explanation: measured.explanation.as_deref().map(ExplanationView::new),
+        }
+    }
+}
+
+impl ExplanationView {
+    fn new(why: &Explanation) -> Self {
+        let decided = why.decided.as_ref();
+        let deciding = |series: usize, point: usize| {
+            decided.is_some_and(|decided| decided.points.contains(&(series, point)))
+        };
+        Self {
+            server: why.server.clone(),
+            query: why.request.clone(),
+            window: why.window.as_ref().map(|window| WindowView {
+                start: window.start_text(),
+                end: window.end_text(),
+                step: window.step().name(),
+                zone: window.zone().to_string(),
+                from: time(window.first()),
+                to: time(window.end()),
+                buckets: window.buckets().len(),
+            }),
+            skew_seconds: why.skew.map(|skew| skew.as_secs_f64()),
+            no_data: why.no_data,
+            error: why.error.map(crate::domain::reading::ErrorClass::name),
+            decided_by: decided.map(|decided| Side::name(decided.side)),
+            condition: decided.map(|decided| decided.condition.clone()),
+            holds: decided.map(|decided| decided.holds),
+            reason: decided
+                .map(|decided| decided.reason.clone())
+                .unwrap_or_default(),
+            series: why
+                .series
+                .iter()
+                .enumerate()
+                .map(|(index, series)| series_view(series, |point| deciding(index, point)))
+                .collect(),
+            notes: why.notes.clone(),
+        }
+    }
+}
+
+fn series_view(series: &Series, decided: impl Fn(usize) -> bool) -> SeriesView {
+    let view = |(index, point): (usize, &Point)| PointView {
+        at: point.at.map(time),
+        value: point.value,
+        kind: kind(point.kind),
+        decided: decided(index),
+    };
+    SeriesView {
+        name: series.name.clone(),
+        points: series.points.iter().enumerate().map(view).collect(),
+    }
+}
+
+/// Why a metric did not come to its own end.
+fn cut_short(stop: Stop, run: &Run) -> String {
+    match stop {
+        Stop::Terminated => "the run was terminated".to_owned(),
+        Stop::Concluded => "the run was concluded".to_owned(),
+        Stop::Metric(by) => format!("the metric `{}` ended the run", run.plan.metrics[by].name),
+    }
+}
+
+fn kind(kind: PointKind) -> &'static str {
+    match kind {
+        PointKind::Data => "Data",
+        PointKind::Gap => "Gap",
+        PointKind::Unsettled => "Unsettled",
+        PointKind::Stale => "Stale",
+        PointKind::ZeroOrNothing => "ZeroOrNothing",
+    }
+}
+
+impl Measured {
+    /// One measurement a metric; the phase is the worst of them.
+    pub fn new<'a>(measured: impl IntoIterator<Item = (&'a str, &'a Measurement)>) -> Self {
+        let (phases, metrics): (Vec<Phase>, Vec<NamedMeasurement>) = measured
+            .into_iter()
+            .map(|(name, measurement)| {
+                let named = NamedMeasurement {
+                    name: name.to_owned(),
+                    measurement: MeasurementView::new(measurement),
+                };
+                (measurement.phase, named)
+            })
+            .unzip();
+        Self {
+            phase: worst(phases).name(),
+            metrics,
+        }
+    }
+}
+
+impl From<Summary> for Summed {
+    fn from(summary: Summary) -> Self {
+        let Summary {
+            count,
+            successful,
+            failed,
+            inconclusive,
+            error,
+        } = summary;
+        Self {
+            count,
+            successful,
+            failed,
+            inconclusive,
+            error,
+        }
+    }
+}
+
+/// RFC 3339, UTC, to the millisecond at most.
+fn time(at: Timestamp) -> String {
+    at.round(jiff::Unit::Millisecond).unwrap_or(at).to_string()
+}

@@ -1,0 +1,13 @@
+//! The command line, from outside: what people and scripts rely on.
+
+mod contract;
+mod examples;
+mod help;
+mod input;
+mod process;
+mod secrets;
+mod signals;
+mod text;
+
+/// The reference template, whose argument is the service.
+const APDEX: &str = "api/examples/apdex.yaml";
