@@ -1,3 +1,35 @@
-//! Benchmarks.
+//! Benchmarks: what planning, deciding and measuring cost.
+//!
+//! `cargo bench` runs all of it in less than a minute, `cargo bench -- conditions` one module, `cargo bench -- comparison` only the
+//! table at the end: measurements over HTTP beside a bare loop of reqwest and `serde_json`, with the CPU that either takes.
+//!
+//! Names that end in `by_hand` are baselines: the least code that comes to the same numbers.
 
-fn main() {}
+mod comparison;
+mod conditions;
+mod decoding;
+mod fixtures;
+mod judging;
+mod measuring;
+mod planning;
+mod running;
+mod server;
+
+use std::time::Duration;
+
+use divan::Divan;
+
+/// What each benchmark gets, so that all of them together stay bounded.
+const LEAST: Duration = Duration::from_millis(100);
+const MOST: Duration = Duration::from_secs(1);
+
+fn main() {
+    Divan::default()
+        .min_time(LEAST)
+        .max_time(MOST)
+        .config_with_args()
+        .main();
+    if comparison::is_wanted(std::env::args().skip(1)) {
+        comparison::print();
+    }
+}

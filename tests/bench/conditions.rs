@@ -1,0 +1,80 @@
+//! Conditions: parsed once a run, evaluated once a measurement, on points that all have to be looked at.
+
+use divan::{Bencher, black_box};
+use jiff::tz::Offset;
+use skygate::domain::condition::{Condition, Scope};
+use skygate::domain::reading::Answer;
+
+use super::fixtures::{Asked, all_healthy, points, query_body};
+
+const ARGOS: &str = "all(result.service_apdex.values.values, {asFloat(.value) >= 9900})";
+const SHORT: &str = "all(values >= 9900)";
+const POINTS: [u64; 3] = [4, 60, 1_440];
+
+#[divan::bench(args = [ARGOS, SHORT])]
+fn parse(source: &str) -> Condition {
+    condition(source)
+}
+
+#[divan::bench(args = POINTS)]
+fn holds_argos(bencher: Bencher<'_, '_>, count: u64) {
+    holds(bencher, ARGOS, count);
+}
+
+#[divan::bench(args = POINTS)]
+fn holds_short(bencher: Bencher<'_, '_>, count: u64) {
+    holds(bencher, SHORT, count);
+}
+
+#[divan::bench(args = POINTS)]
+fn holds_by_hand(bencher: Bencher<'_, '_>, count: u64) {
+    let answer = answer(count);
+    bencher
+        .counter(count)
+        .bench(|| all_healthy(points(black_box(&answer.result))));
+}
+
+#[divan::bench(args = POINTS)]
+fn reason_argos(bencher: Bencher<'_, '_>, count: u64) {
+    reason(bencher, ARGOS, count);
+}
+
+#[divan::bench(args = POINTS)]
+fn reason_short(bencher: Bencher<'_, '_>, count: u64) {
+    reason(bencher, SHORT, count);
+}
+
+fn holds(bencher: Bencher<'_, '_>, source: &str, count: u64) {
+    let (condition, answer) = (condition(source), answer(count));
+    let scope = scope(&answer);
+    assert_eq!(condition.holds(&scope), Ok(true));
+    bencher
+        .counter(count)
+        .bench(|| condition.holds(black_box(&scope)));
+}
+
+fn reason(bencher: Bencher<'_, '_>, source: &str, count: u64) {
+    let (condition, answer) = (condition(source), answer(count));
+    let scope = scope(&answer);
+    bencher
+        .counter(count)
+        .bench(|| condition.reason(black_box(&scope)));
+}
+
+fn condition(source: &str) -> Condition {
+    Condition::parse(black_box(source)).expect("a condition")
+}
+
+fn answer(count: u64) -> Answer {
+    let asked = Asked::about(count);
+    asked.decode_query(query_body(&asked.window).as_bytes())
+}
+
+fn scope(answer: &Answer) -> Scope<'_> {
+    Scope {
+        result: &answer.result,
+        series: &answer.series,
+        zone: Offset::UTC,
+        step: skygate::domain::window::Step::default(),
+    }
+}
