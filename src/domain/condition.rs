@@ -1,17 +1,19 @@
 //! A condition over what was measured.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::Offset;
 use serde_json::Value;
 
-use super::expr::Program;
+use super::cel;
+use super::expr;
 use super::reading::Series;
 use super::window::Step;
 
 /// A condition, parsed once, evaluated many times.
 ///
-/// It is written in the dialect of Argo Rollouts, Go's expr language, or in the short form:
+/// It is written in the dialect of Argo Rollouts, Go's expr language, in the short form of it, or in CEL:
 ///
 /// ```
 /// use skygate::domain::condition::{Condition, Scope};
@@ -22,11 +24,49 @@ use super::window::Step;
 ///
 /// assert_eq!(condition.holds(&scope), Ok(false));
 /// assert_eq!(condition.reason(&scope).text, "1 of 2 points below 9900: #1 9433");
+///
+/// let condition = Condition::parse("result.values.all(p, double(p.value) >= 9900.0)")?;
+/// assert_eq!(condition.holds(&scope), Ok(false));
 /// # Ok::<(), skygate::domain::condition::ConditionError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Condition {
-    program: Arc<Program>,
+    program: Program,
+}
+
+#[derive(Clone, Debug)]
+enum Program {
+    Expr(Arc<expr::Program>),
+    Cel(Arc<cel::Program>),
+}
+
+/// What a condition is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Go's expr as Argo Rollouts uses it, with the short form `all(values >= 9900)`.
+    Expr,
+    /// Google's Common Expression Language.
+    Cel,
+}
+
+impl Language {
+    /// Every language.
+    pub const ALL: [Self; 2] = [Self::Expr, Self::Cel];
+
+    /// Its name in a template and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expr => "expr",
+            Self::Cel => "cel",
+        }
+    }
+
+    /// The language of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name() == name)
+    }
 }
 
 /// What a condition is evaluated over.
@@ -42,6 +82,36 @@ pub struct Scope<'a> {
     pub step: Step,
 }
 
+impl Scope<'_> {
+    /// Which of the series `name` is; without one, the only series. The error names those that there are.
+    pub(super) fn place_of_series(&self, name: Option<&str>) -> Result<usize, ConditionError> {
+        const SHOWN: usize = 8;
+        let series = self.series;
+        let names = || {
+            let names = series.iter().take(SHOWN).map(|it| format!("`{}`", it.name));
+            let more = (series.len() > SHOWN).then(|| "…".to_owned());
+            names.chain(more).collect::<Vec<_>>().join(", ")
+        };
+        match (name, series) {
+            (_, []) => Err(ConditionError::new(0, "the result has no series")),
+            (None, [_]) => Ok(0),
+            (None, [first, ..]) => {
+                let message = format!(
+                    "values is ambiguous: the result has {} series, {}",
+                    series.len(),
+                    names()
+                );
+                let hint = format!("`series[{:?}]` is one of them", first.name);
+                Err(ConditionError::new(0, message).hint(hint))
+            }
+            (Some(name), _) => series.iter().position(|it| it.name == name).ok_or_else(|| {
+                let message = format!("no series `{name}`; the result has {}", names());
+                ConditionError::new(0, message)
+            }),
+        }
+    }
+}
+
 /// Why a condition held or didn't.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reason {
@@ -52,8 +122,7 @@ pub struct Reason {
 }
 
 /// Why a condition could not be parsed or evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionError {
     /// What is wrong, in Argo's words where Argo has any that people would search for.
     pub message: String,
@@ -61,6 +130,21 @@ pub struct ConditionError {
     pub hint: Option<String>,
     /// Where in the source, in bytes.
     pub at: usize,
+    /// What is wrong with the same text read as CEL, where it may be either and is neither.
+    pub as_cel: Option<Box<Self>>,
+}
+
+impl std::error::Error for ConditionError {}
+
+/// What is wrong, on one line, without the hint; with `{:#}`, what is wrong in either language.
+impl fmt::Display for ConditionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.as_cel {
+            Some(cel) if f.alternate() => write!(f, "; as CEL: {}", cel.message),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl ConditionError {
@@ -70,6 +154,7 @@ impl ConditionError {
             message: one_line(message.into()),
             hint: None,
             at,
+            as_cel: None,
         }
     }
 
@@ -77,6 +162,17 @@ impl ConditionError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(one_line(hint.into()));
+        self
+    }
+
+    /// The error of a text that is in neither language: `self` as expr, `cel` as CEL.
+    /// The one that reads on for longer is likelier to be meant, and has the say in what may help.
+    fn in_neither(mut self, mut cel: Self) -> Self {
+        let hint = cel.hint.take();
+        if cel.at > self.at && hint.is_some() || cel.at == self.at && self.hint.is_none() {
+            self.hint = hint;
+        }
+        self.as_cel = Some(Box::new(cel));
         self
     }
 
@@ -101,22 +197,25 @@ impl ConditionError {
     ///     |           ^
     /// hint: `==` compares
     /// ```
+    ///
+    /// A text that is in neither language is shown in both readings, one after the other.
     pub fn shown_in(&self, source: &str) -> String {
-        let at = source.floor_char_boundary(self.at);
-        let (before, after) = source.split_at(at);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = at + after.find('\n').unwrap_or(after.len());
-        let number = before.matches('\n').count() + 1;
-        let margin = " ".repeat(number.to_string().len());
-        let indent: String = source[line_start..at]
-            .chars()
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        let mut shown = format!(
-            "{}\n  {number} | {}\n  {margin} | {indent}^",
-            self.message,
-            &source[line_start..line_end],
-        );
+        let mut shown = match &self.as_cel {
+            None => format!("{}\n{}", self.message, place_in(source, self.at)),
+            Some(cel) if cel.at == self.at => format!(
+                "as expr: {}\nas CEL: {}\n{}",
+                self.message,
+                cel.message,
+                place_in(source, self.at)
+            ),
+            Some(cel) => format!(
+                "as expr: {}\n{}\nas CEL: {}\n{}",
+                self.message,
+                place_in(source, self.at),
+                cel.message,
+                place_in(source, cel.at)
+            ),
+        };
         if let Some(hint) = &self.hint {
             shown.push_str("\nhint: ");
             shown.push_str(hint);
@@ -125,27 +224,101 @@ impl ConditionError {
     }
 }
 
+/// Why a text is no condition of a language.
+#[derive(Debug)]
+pub(super) enum Rejected {
+    /// It cannot be read, or has a name that the language doesn't know: it may be of another one.
+    Unread(ConditionError),
+    /// It can be read, and has no value whatever the result is.
+    Mistyped(ConditionError),
+}
+
+impl From<Rejected> for ConditionError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Unread(error) | Rejected::Mistyped(error) => error,
+        }
+    }
+}
+
+/// The line of `source` that byte `at` is in, and a caret under it.
+fn place_in(source: &str, at: usize) -> String {
+    let at = source.floor_char_boundary(at);
+    let (before, after) = source.split_at(at);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line_end = at + after.find('\n').unwrap_or(after.len());
+    let number = before.matches('\n').count() + 1;
+    let margin = " ".repeat(number.to_string().len());
+    let indent: String = source[line_start..at]
+        .chars()
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
+    format!(
+        "  {number} | {}\n  {margin} | {indent}^",
+        &source[line_start..line_end]
+    )
+}
+
 impl Condition {
-    /// Parses `source`, resolving every name and function in it.
+    /// Parses `source`, resolving every name and function in it: as expr, and what is not expr as CEL.
+    ///
+    /// A text that reads as expr is expr, even where it cannot be evaluated (`1 == "1"` compares what never is equal, in Argo as here):
+    /// with other meanings for the same text, CEL must be asked for.
     pub fn parse(source: &str) -> Result<Self, ConditionError> {
-        Ok(Self {
-            program: Arc::new(Program::parse(source)?),
-        })
+        let error = match expr::Program::parse(source) {
+            Ok(program) => return Ok(Self::of(Program::Expr(Arc::new(program)))),
+            Err(Rejected::Mistyped(error)) => return Err(error),
+            Err(Rejected::Unread(error)) => error,
+        };
+        match cel::Program::parse(source) {
+            Ok(program) => Ok(Self::of(Program::Cel(Arc::new(program)))),
+            Err(Rejected::Mistyped(error)) => Err(error),
+            Err(Rejected::Unread(cel)) => Err(error.in_neither(cel)),
+        }
+    }
+
+    /// Parses `source` as `language`, whatever else it might be.
+    pub fn parse_as(language: Language, source: &str) -> Result<Self, ConditionError> {
+        Ok(Self::of(match language {
+            Language::Expr => Program::Expr(Arc::new(expr::Program::parse(source)?)),
+            Language::Cel => Program::Cel(Arc::new(cel::Program::parse(source)?)),
+        }))
+    }
+
+    fn of(program: Program) -> Self {
+        Self { program }
+    }
+
+    /// What it is written in.
+    pub fn language(&self) -> Language {
+        match &self.program {
+            Program::Expr(_) => Language::Expr,
+            Program::Cel(_) => Language::Cel,
+        }
     }
 
     /// The text it was parsed from.
     pub fn source(&self) -> &str {
-        self.program.source()
+        match &self.program {
+            Program::Expr(program) => program.source(),
+            Program::Cel(program) => program.source(),
+        }
     }
 
-    /// Whether it holds for `scope`. Anything but a boolean is an error, as is whatever Argo calls one.
+    /// Whether it holds for `scope`. Anything but a boolean is an error, as is whatever Argo, or CEL, calls one.
     pub fn holds(&self, scope: &Scope<'_>) -> Result<bool, ConditionError> {
-        self.program.holds(scope)
+        match &self.program {
+            Program::Expr(program) => program.holds(scope),
+            Program::Cel(program) => program.holds(scope),
+        }
     }
 
     /// Why it holds or doesn't, or why it cannot be evaluated; the work is done only when somebody asks.
     pub fn reason(&self, scope: &Scope<'_>) -> Reason {
-        self.program.reason(scope)
+        match &self.program {
+            Program::Expr(program) => program.reason(scope),
+            Program::Cel(program) => program.reason(scope),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod measurement;
 pub mod reading;
 pub mod window;
 
+pub mod cel;
 pub mod condition;
 pub mod expr;
 pub mod judge;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::{Value, json};
-use skygate::domain::condition::{Condition, ConditionError, Scope};
+use skygate::domain::condition::{Condition, ConditionError, Language, Scope};
 use skygate::domain::reading::{PathStep, Point, PointKind, Series};
 
 /// Cases of the corpus in which we differ from Argo, and why.
@@ -526,7 +526,7 @@ fn a_reason_for_an_error_says_what_is_there() {
 #[test]
 fn slips_are_recognised() {
     let check = |condition: &str, message: &str, hint: &str| {
-        let error = Condition::parse(condition).expect_err(condition);
+        let error = Condition::parse_as(Language::Expr, condition).expect_err(condition);
         assert_eq!(
             (error.message.as_str(), error.hint.as_deref()),
             (message, Some(hint)),
@@ -632,7 +632,8 @@ fn what_is_written_for_cel_is_left_to_it() {
         "[1, 2].exists(x, x > 1)",
         "5u > 1u",
     ] {
-        assert!(Condition::parse(condition).is_err(), "{condition}");
+        let chosen = Condition::parse(condition).expect(condition);
+        assert_eq!(chosen.language(), Language::Cel, "{condition}");
     }
 }
 

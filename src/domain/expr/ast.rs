@@ -133,7 +133,7 @@ pub(super) enum Connective {
 }
 
 impl Connective {
-    pub(super) fn symbol(self) -> &'static str {
+    pub(in crate::domain) fn symbol(self) -> &'static str {
         match self {
             Self::And => "&&",
             Self::Or => "||",
@@ -150,7 +150,7 @@ impl Connective {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(in crate::domain) enum Operator {
     Compare(Comparison),
     Equal,
     NotEqual,
@@ -169,7 +169,7 @@ pub(super) enum Operator {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(in crate::domain) enum Comparison {
     Less,
     LessOrEqual,
     Greater,
@@ -177,7 +177,7 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    pub(super) fn symbol(self) -> &'static str {
+    pub(in crate::domain) fn symbol(self) -> &'static str {
         match self {
             Self::Less => "<",
             Self::LessOrEqual => "<=",
@@ -187,7 +187,7 @@ impl Comparison {
     }
 
     /// The comparison with its sides exchanged.
-    pub(super) fn mirrored(self) -> Self {
+    pub(in crate::domain) fn mirrored(self) -> Self {
         match self {
             Self::Less => Self::Greater,
             Self::LessOrEqual => Self::GreaterOrEqual,
@@ -198,7 +198,7 @@ impl Comparison {
 }
 
 impl Operator {
-    pub(super) fn symbol(self) -> &'static str {
+    pub(in crate::domain) fn symbol(self) -> &'static str {
         match self {
             Self::Compare(comparison) => comparison.symbol(),
             Self::Equal => "==",

@@ -14,7 +14,7 @@ const MAX_SIZE: usize = 1_000_000;
 const WORK_A_STEP: usize = 16;
 
 /// What is left.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     steps: usize,
     size: usize,
@@ -26,6 +26,12 @@ impl Budget {
             steps: MAX_STEPS,
             size: MAX_SIZE,
         }
+    }
+
+    /// What is left after so many steps; `None` where that is too many.
+    pub(super) fn after(self, steps: u8) -> Option<Self> {
+        let steps = self.steps.checked_sub(steps.into())?;
+        Some(Self { steps, ..self })
     }
 }
 

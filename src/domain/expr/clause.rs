@@ -51,7 +51,7 @@ pub(super) fn oriented<'a>(
     }
 }
 
-pub(super) fn words(comparison: Comparison) -> &'static str {
+pub(in crate::domain) fn words(comparison: Comparison) -> &'static str {
     match comparison {
         Comparison::Less => "below",
         Comparison::LessOrEqual => "at most",
@@ -61,7 +61,7 @@ pub(super) fn words(comparison: Comparison) -> &'static str {
 }
 
 /// What is true where `operator` is `verdict`, in words; `None` where there are none for it.
-pub(super) fn effective(operator: Operator, verdict: bool) -> Option<&'static str> {
+pub(in crate::domain) fn effective(operator: Operator, verdict: bool) -> Option<&'static str> {
     match (operator, verdict) {
         (Operator::Compare(comparison), true) => Some(words(comparison)),
         (Operator::Compare(comparison), false) => Some(words(match comparison {
@@ -94,7 +94,7 @@ pub(super) fn shown(value: &Value<'_>, bound: Option<f64>) -> String {
     }
 }
 
-pub(super) fn number_text(number: f64, bound: Option<f64>) -> String {
+pub(in crate::domain) fn number_text(number: f64, bound: Option<f64>) -> String {
     const SIGNIFICANT: usize = 6;
     let exact = number.to_string();
     if !number.is_finite() || exact.len() <= SIGNIFICANT + 3 {
@@ -107,7 +107,7 @@ pub(super) fn number_text(number: f64, bound: Option<f64>) -> String {
     }
 }
 
-pub(super) fn shortened(text: &str) -> String {
+pub(in crate::domain) fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN_TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -1,7 +1,7 @@
 //! The functions that take a predicate.
 
 use super::ast::{EachCall, Expr, Operator};
-use super::eval::{Evaluated, Evaluator, Stop, count};
+use super::eval::{Element, Evaluated, Evaluator, Stop, count};
 use super::function::Each;
 use super::lists::is_descending;
 use super::missing;
@@ -85,7 +85,7 @@ impl<'a> Evaluator<'a> {
 
     /// Makes the element at `index` the one that the predicate sees; `false` behind the last.
     fn look_at(&mut self, list: &List<'a>, index: usize) -> bool {
-        match list.get(index) {
+        match Element::of(list, index) {
             Some(element) => {
                 self.frame.element = element;
                 self.frame.index = index;
@@ -101,8 +101,8 @@ impl<'a> Evaluator<'a> {
             return self.truth(body);
         }
         self.step(call.list.span)?;
-        match &self.frame.element {
-            Value::Bool(element) => Ok(*element),
+        match self.frame.element.value() {
+            Value::Bool(element) => Ok(element),
             other => {
                 let message = format!(
                     "{} without a predicate takes a list of bool, not of {}",
@@ -120,7 +120,7 @@ impl<'a> Evaluator<'a> {
             return self.eval(body);
         }
         self.step(call.list.span)?;
-        Ok(self.frame.element.clone())
+        Ok(self.frame.element.value())
     }
 
     /// The first element of which the predicate is `wanted`.

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use super::ast::{Expr, Kind, Span};
 use super::budget::Budget;
 use super::gotext::to_int;
@@ -12,9 +14,6 @@ use super::pattern::Pattern;
 use super::time::Method;
 use super::value::{List, Text, TooDeep, Value, equal};
 use crate::domain::condition::{ConditionError, Scope};
-
-/// So many series are named where another was asked for.
-const SHOWN_SERIES: usize = 8;
 
 /// Why an evaluation ends without a value.
 #[derive(Debug)]
@@ -43,9 +42,41 @@ impl Stop {
 /// What a predicate sees.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Frame<'a> {
-    pub(super) element: Value<'a>,
+    pub(super) element: Element<'a>,
     pub(super) index: usize,
     pub(super) accumulator: Value<'a>,
+}
+
+/// An element of a list. One of the result is only pointed at: most predicates want no more than a member of it.
+#[derive(Clone, Debug)]
+pub(super) enum Element<'a> {
+    Json(&'a Json),
+    Made(Value<'a>),
+}
+
+impl<'a> Element<'a> {
+    /// The element of `list` at `index`; `None` behind the last.
+    pub(super) fn of(list: &List<'a>, index: usize) -> Option<Self> {
+        match list {
+            List::Json(items) => items.get(index).map(Self::Json),
+            List::Numbers(_) | List::Range { .. } | List::Made(_) => {
+                list.get(index).map(Self::Made)
+            }
+        }
+    }
+
+    pub(super) fn value(&self) -> Value<'a> {
+        match self {
+            Self::Json(json) => Value::from_json(json),
+            Self::Made(value) => value.clone(),
+        }
+    }
+}
+
+impl Default for Element<'_> {
+    fn default() -> Self {
+        Self::Json(&Json::Null)
+    }
 }
 
 pub(super) struct Evaluator<'a> {
@@ -81,7 +112,7 @@ impl<'a> Evaluator<'a> {
             Kind::Result => Ok(Value::from_json(self.scope.result)),
             Kind::Values(name) => self.series(expression.span, name.as_deref()),
             Kind::Slot(slot) => Ok(self.slots[*slot].clone()),
-            Kind::Element => Ok(self.frame.element.clone()),
+            Kind::Element => Ok(self.frame.element.value()),
             Kind::Index => Ok(count(self.frame.index)),
             Kind::Accumulator => Ok(self.frame.accumulator.clone()),
             Kind::Not(inner) => self.not(inner),
@@ -93,14 +124,20 @@ impl<'a> Evaluator<'a> {
                 settled,
             } => self.logic(parts, connective.decisive(), *settled),
             Kind::Coalesce(sides) => self.coalesce(sides),
-            Kind::Binary(operator, sides) => self.binary(expression.span, *operator, sides),
+            Kind::Binary(operator, sides) => match self.glance(*operator, sides) {
+                Some(holds) => Ok(Value::Bool(holds)),
+                None => self.binary(expression.span, *operator, sides),
+            },
             Kind::Ordered { first, rest } => self.ordered(first, rest),
             Kind::Matches(inner, pattern) => self.matches_literal(inner, pattern),
             Kind::Member {
                 object,
                 name,
                 optional,
-            } => self.member(expression.span, object, name, *optional),
+            } => match self.glance_at(expression) {
+                Some(json) => Ok(Value::from_json(json)),
+                None => self.member(expression.span, object, name, *optional),
+            },
             Kind::Item {
                 object,
                 key,
@@ -136,7 +173,17 @@ impl<'a> Evaluator<'a> {
 
     /// The value of `expression`, which has to be a boolean.
     pub(super) fn truth(&mut self, expression: &'a Expr) -> Evaluated<bool> {
-        match self.eval(expression)? {
+        let value = match &expression.kind {
+            Kind::Binary(operator, sides) => {
+                self.step(expression.span)?;
+                if let Some(holds) = self.glance(*operator, sides) {
+                    return Ok(holds);
+                }
+                self.binary(expression.span, *operator, sides)?
+            }
+            _ => self.eval(expression)?,
+        };
+        match value {
             Value::Bool(value) => Ok(value),
             other => Err(self.no_bool(expression, &other)),
         }
@@ -269,38 +316,12 @@ impl<'a> Evaluator<'a> {
 
     /// Which of the series `name` is; without one, the only series.
     pub(super) fn place_of_series(&self, span: Span, name: Option<&str>) -> Evaluated<usize> {
-        let series = self.scope.series;
-        let names = || {
-            let mut names: Vec<String> = series
-                .iter()
-                .take(SHOWN_SERIES)
-                .map(|series| format!("`{}`", series.name))
-                .collect();
-            if series.len() > SHOWN_SERIES {
-                names.push("…".to_owned());
-            }
-            names.join(", ")
-        };
-        match (name, series) {
-            (_, []) => Err(Stop::at(span, "the result has no series")),
-            (None, [_]) => Ok(0),
-            (None, [first, ..]) => {
-                let message = format!(
-                    "values is ambiguous: the result has {} series, {}",
-                    series.len(),
-                    names()
-                );
-                let hint = format!("`series[{:?}]` is one of them", first.name);
-                Err(Stop::at(span, message).hint(Some(hint)))
-            }
-            (Some(name), _) => series
-                .iter()
-                .position(|series| series.name == name)
-                .ok_or_else(|| {
-                    let message = format!("no series `{name}`; the result has {}", names());
-                    Stop::at(span, message)
-                }),
-        }
+        self.scope.place_of_series(name).map_err(|error| {
+            Stop::Failed(Box::new(ConditionError {
+                at: span.start,
+                ..error
+            }))
+        })
     }
 
     pub(super) fn made_list(&mut self, span: Span, items: Vec<Value<'a>>) -> Evaluated<Value<'a>> {

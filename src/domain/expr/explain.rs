@@ -4,7 +4,7 @@
 
 use super::ast::{Comparison, EachCall, Expr, Kind, Operator};
 use super::clause::{Clause, clause, effective, oriented, shortened, shown, words};
-use super::eval::{Evaluator, Frame};
+use super::eval::{Element, Evaluator, Frame};
 use super::function::{Each, Function};
 use super::points::Points;
 use super::value::{List, Value};
@@ -195,9 +195,9 @@ impl<'a> Explainer<'a> {
             return None;
         }
         let mut hits = Vec::new();
-        for (index, element) in list.iter().enumerate() {
+        for index in 0..list.len() {
             let frame = Frame {
-                element,
+                element: Element::of(list, index)?,
                 index,
                 accumulator: Value::Nil,
             };
@@ -373,9 +373,9 @@ impl<'a> Explainer<'a> {
             let bound = self.evaluator.eval(clause.bound).ok();
             return Some(shown(&value, bound.and_then(|bound| bound.number())));
         }
-        match &self.evaluator.frame.element {
+        match self.evaluator.frame.element.value() {
             Value::List(_) | Value::Map(_) => None,
-            element => Some(shown(element, None)),
+            element => Some(shown(&element, None)),
         }
     }
 

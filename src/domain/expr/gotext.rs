@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::value::{List, Map, Value};
 
 /// Reads a float as Go's `strconv.ParseFloat` does: decimal or hexadecimal, `Inf` and `NaN` in any case, no blanks.
-pub(super) fn parse_float(text: &str) -> Option<f64> {
+pub(in crate::domain) fn parse_float(text: &str) -> Option<f64> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => Some(value),
         // Rust overflows to infinity and takes a sign before `nan`; Go does neither.
@@ -63,7 +63,7 @@ fn underscores_are_between_digits(unsigned: &str) -> bool {
 }
 
 /// `f` as Go's `int(f)` on amd64: towards zero, the lowest number where it doesn't fit.
-pub(super) fn to_int(f: f64) -> i64 {
+pub(in crate::domain) fn to_int(f: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if (-LIMIT..LIMIT).contains(&f) {
         #[expect(

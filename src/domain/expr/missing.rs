@@ -43,7 +43,16 @@ fn has(map: &Map<'_>, wanted: &str) -> String {
             _ => None,
         })
         .collect();
-    if let Some(near) = nearest(wanted, names.iter().map(String::as_str)) {
+    has_names(names.iter().map(String::as_str), wanted)
+}
+
+/// ``has `service_apdex` ``: the one of `names` that is near `wanted`, else the first of them.
+pub(in crate::domain) fn has_names<'n>(
+    names: impl Iterator<Item = &'n str>,
+    wanted: &str,
+) -> String {
+    let names: Vec<&str> = names.take(LOOKED_AT).collect();
+    if let Some(near) = nearest(wanted, names.iter().copied()) {
         return format!("has `{near}`");
     }
     if names.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ─lexer▶ tokens ─parser, operands, calls▶ tree ─check▶ Program    once, at parsing
-//! Program + Scope ─eval, operators, each, call▶ value                   each measurement
+//! Program + Scope ─eval, glance, operators, each, call▶ value           each measurement
 //! Program + Scope ─explain, points▶ Reason                              when somebody asks
 //! ```
 //!
@@ -23,6 +23,7 @@ mod each;
 mod eval;
 mod explain;
 mod function;
+mod glance;
 mod gotext;
 mod json;
 mod lexer;
@@ -40,10 +41,17 @@ mod text;
 mod time;
 mod value;
 
+pub(super) use self::ast::{Comparison, Operator};
+pub(super) use self::clause::{effective, number_text, shortened, words};
+pub(super) use self::gotext::{parse_float, to_int};
+pub(super) use self::missing::has_names;
+pub(super) use self::pattern::Pattern;
+pub(super) use self::points::Points;
+
 use self::ast::Expr;
 use self::check::{ResultType, check};
 use self::eval::{Evaluator, Stop};
-use super::condition::{ConditionError, Reason, Scope};
+use super::condition::{ConditionError, Reason, Rejected, Scope};
 
 /// A parsed and checked condition.
 #[derive(Clone, Debug)]
@@ -57,8 +65,8 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn parse(source: &str) -> Result<Self, ConditionError> {
-        let parsed = parser::parse(source)?;
+    pub(super) fn parse(source: &str) -> Result<Self, Rejected> {
+        let parsed = parser::parse(source).map_err(Rejected::Unread)?;
         let mut faults: Vec<(ResultType, ConditionError)> = ResultType::ALL
             .into_iter()
             .filter_map(|result| {
@@ -67,7 +75,7 @@ impl Program {
             })
             .collect();
         if faults.len() == ResultType::ALL.len() {
-            return Err(faults.swap_remove(0).1);
+            return Err(Rejected::Mistyped(faults.swap_remove(0).1));
         }
         Ok(Self {
             source: source.to_owned(),

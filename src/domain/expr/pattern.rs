@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub(in crate::domain) struct Pattern(Regex);
 
 /// What a compiled pattern may take, in bytes; what a cache of its states may take while it is used.
 const MAX_SIZE: usize = 1 << 17;
@@ -12,7 +12,7 @@ const MAX_CACHE: usize = 1 << 20;
 
 impl Pattern {
     /// Compiles `source`, or says what is wrong with it.
-    pub(super) fn compile(source: &str) -> Result<Self, String> {
+    pub(in crate::domain) fn compile(source: &str) -> Result<Self, String> {
         RegexBuilder::new(&from_go(source))
             .size_limit(MAX_SIZE)
             .dfa_size_limit(MAX_CACHE)
@@ -32,7 +32,7 @@ impl Pattern {
             })
     }
 
-    pub(super) fn is_match(&self, text: &str) -> bool {
+    pub(in crate::domain) fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
 }

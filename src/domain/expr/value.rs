@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 use super::ast::Comparison;
 use super::time::Moment;
 
+/// The tag is as wide as what follows it, so that a value is stored and loaded in the same pieces: evaluation moves a lot of them.
 #[derive(Clone, Debug, Default)]
+#[repr(u64)]
 pub(super) enum Value<'a> {
     #[default]
     Nil,
@@ -73,6 +75,7 @@ const MAX_DEPTH: u8 = 128;
 pub(super) struct TooDeep;
 
 impl<'a> Value<'a> {
+    #[inline]
     pub(super) fn from_json(json: &'a Json) -> Self {
         match json {
             Json::Null => Self::Nil,
@@ -181,6 +184,7 @@ impl<'a> List<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&self, index: usize) -> Option<Value<'a>> {
         match self {
             Self::Json(items) => items.get(index).map(Value::from_json),

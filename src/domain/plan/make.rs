@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::analysis::{Analysis, Checked, Context, DEFAULT_RETENTION, add_new, resolve};
 use super::super::args::{Arguments, Masker};
-use super::super::condition::Condition;
+use super::super::condition::{Condition, Language};
 use super::super::duration::short;
 use super::super::fault::{Fault, Faults, listed, shown};
 use super::super::nearest::nearest;
@@ -189,9 +189,18 @@ impl Planner<'_> {
             None => Some(Duration::ZERO),
         };
         let limits = limits(&metric, s);
-        refuse_other_languages(metric.condition_language.as_deref(), s);
-        let success = condition(s, "successCondition", metric.success_condition.as_ref());
-        let failure = condition(s, "failureCondition", metric.failure_condition.as_ref());
+        let language = s.word(
+            "conditionLanguage",
+            metric.condition_language.as_deref(),
+            None,
+            &Language::ALL.map(|language| (language.name(), Some(language))),
+        );
+        let parse = |text: &str| match language.flatten() {
+            Some(language) => Condition::parse_as(language, text),
+            None => Condition::parse(text),
+        };
+        let success = s.condition("successCondition", metric.success_condition.as_ref(), parse);
+        let failure = s.condition("failureCondition", metric.failure_condition.as_ref(), parse);
         let measured = self.measured(spec, &metric, s);
 
         let (source, no_data, no_data_timeout) = measured?;
@@ -352,50 +361,6 @@ fn limits(metric: &MetricSpec, s: &mut Strict<'_>) -> Option<Limits> {
         consecutive_success: consecutive_success?,
         consecutive_failure: consecutive_failure?,
     })
-}
-
-fn refuse_other_languages(language: Option<&str>, s: &mut Strict<'_>) {
-    match language {
-        None | Some("" | "expr") => {}
-        Some("cel") => s.fault_with_hint(
-            "conditionLanguage",
-            "`cel` is not supported yet",
-            "write the conditions as Argo Rollouts does",
-        ),
-        Some(other) => {
-            let other = s.shown(other);
-            s.fault(
-                "conditionLanguage",
-                format!("expected `expr` or `cel`, found {other}"),
-            );
-        }
-    }
-}
-
-/// `Some(None)`: there is none; `None`: it cannot be parsed.
-#[expect(
-    clippy::option_option,
-    reason = "absent and wrong are two different things, and both are over in a line"
-)]
-fn condition(
-    s: &mut Strict<'_>,
-    field: &str,
-    text: Option<&String>,
-) -> Option<Option<Arc<Condition>>> {
-    let Some(text) = given(text) else {
-        return Some(None);
-    };
-    match Condition::parse(text) {
-        Ok(condition) => Some(Some(Arc::new(condition))),
-        Err(error) => {
-            let message = format!("{} at {}", error.message, error.place_in(text));
-            match error.hint {
-                Some(hint) => s.fault_with_hint(field, message, &hint),
-                None => s.fault(field, message),
-            }
-            None
-        }
-    }
 }
 
 /// A text that is there and not empty: to Argo, empty and absent are the same.

@@ -1,12 +1,15 @@
 //! Reads the fields of one rendered metric to the strict level.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::args::Masker;
+use super::super::condition::{Condition, ConditionError};
 use super::super::duration::{DURATION_HINT, GoDuration};
 use super::super::fault::{Fault, listed, shown};
 use super::super::nearest::nearest;
 use super::super::spec::IntOrString;
+use super::make::given;
 
 /// A part of a metric and where its faults go. What it cannot read is `None` and a fault; secrets never reach a message.
 pub(super) struct Strict<'a> {
@@ -142,6 +145,34 @@ impl Strict<'_> {
                 self.fault_with_hint(field, message, &format!("did you mean {}?", shown(meant)));
             }
             None => self.fault(field, message),
+        }
+        None
+    }
+
+    /// A condition as `parse` reads it. `Some(None)`: there is none; `None`: it cannot be parsed.
+    #[expect(
+        clippy::option_option,
+        reason = "absent and wrong are two different things, and both are over in a line"
+    )]
+    pub(super) fn condition(
+        &mut self,
+        field: &str,
+        text: Option<&String>,
+        parse: impl FnOnce(&str) -> Result<Condition, ConditionError>,
+    ) -> Option<Option<Arc<Condition>>> {
+        let Some(text) = given(text) else {
+            return Some(None);
+        };
+        match parse(text) {
+            Ok(condition) => return Some(Some(Arc::new(condition))),
+            // What is quoted of it may be half a secret.
+            Err(error) if self.masker.mask(text) != text => {
+                self.fault(field, format!("not a condition, at byte {}", error.at));
+            }
+            Err(error) => match &error.hint {
+                Some(hint) => self.fault_with_hint(field, format!("{error:#}"), hint),
+                None => self.fault(field, format!("{error:#}")),
+            },
         }
         None
     }

@@ -75,7 +75,7 @@ fn conditions_and_durations_that_mean_nothing() {
 
     hint: durations are written 90s, 5m or 1h30m
 
-    error: spec.metrics[0].successCondition: unknown name asFlot at column 42
+    error: spec.metrics[0].successCondition: unknown name asFlot; as CEL: unexpected `}`
 
     hint: did you mean `asFloat`?
 

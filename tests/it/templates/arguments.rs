@@ -77,6 +77,7 @@ fn secrets_reach_the_query_and_no_message() {
             "name": "{{args.token}}",
             "failureLimit": "{{args.token}}",
             "conditionLanguage": "{{args.token}}",
+            "successCondition": "all(values > {{args.token}}",
         }),
         &json!({
             "address": "{{args.token}}",
@@ -87,7 +88,7 @@ fn secrets_reach_the_query_and_no_message() {
         }),
     );
     let faults = plan_with(&everywhere, &[], secret).unwrap_err();
-    assert_eq!(faults.iter().count(), 8, "{faults}");
+    assert_eq!(faults.iter().count(), 9, "{faults}");
     assert!(!faults.to_string().contains("s3cret"), "{faults}");
 }
 

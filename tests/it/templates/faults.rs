@@ -185,12 +185,22 @@ fn words_are_those_of_the_documentation() {
     check(
         &json!({"conditionLanguage": "cel"}),
         &json!({}),
-        "conditionLanguage: `cel` is not supported yet (hint: write the conditions as Argo Rollouts does)",
+        "successCondition: all is not called like this (hint: as in `list.all(x, x > 1.0)`)",
+    );
+    check(
+        &json!({"conditionLanguage": "expr", "successCondition": "values.all(v, v > 1.0)"}),
+        &json!({}),
+        "successCondition: no value has a method all (hint: it is a function: `all(…)`)",
+    );
+    check(
+        &json!({"conditionLanguage": "cel", "successCondition": "values.all(v, v > 1.0)"}),
+        &json!({"gaps": "zero", "noData": "Failed"}),
+        "",
     );
     check(
         &json!({"conditionLanguage": "lua"}),
         &json!({}),
-        "conditionLanguage: expected `expr` or `cel`, found `lua`",
+        "conditionLanguage: expected one of `expr`, `cel`, found `lua`",
     );
     check(
         &json!({"conditionLanguage": "expr"}),
@@ -394,7 +404,7 @@ proptest::proptest! {
             ("count", json!("x")),
             ("failureLimit", json!("x")),
             ("inconclusiveLimit", json!(1.5)),
-            ("conditionLanguage", json!("cel")),
+            ("conditionLanguage", json!("lua")),
             ("successcondition", json!("")),
         ];
         let chosen: serde_json::Map<String, Value> = wrong
