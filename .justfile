@@ -25,6 +25,14 @@ doc:
 bench *FILTER:
     cargo bench --locked -- {{FILTER}}
 
+# Conditions here and in Go's expr, side by side (needs Go).
+bench-peers:
+    tests/bench/peers.sh
+
+# Fuzzes a target (expr, cel, arguments, duration, answer); needs nightly, cargo-fuzz and jq.
+fuzz TARGET *FLAGS:
+    tests/fuzz/run.sh {{TARGET}} {{FLAGS}}
+
 # Licences, banned crates and sources (needs cargo-deny).
 deny:
     cargo deny --config .deny.toml check licenses bans sources

@@ -6,6 +6,7 @@
 
 mod completions;
 mod demo;
+mod eval;
 mod measure;
 mod options;
 mod outcome;
@@ -57,6 +58,7 @@ Exit codes:
 enum Command {
     Run(run::Run),
     Measure(measure::Measure),
+    Eval(eval::Eval),
     Validate(validate::Validate),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
@@ -95,6 +97,7 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Run(command) => command.execute().await,
         Command::Measure(command) => unless_interrupted(command.execute()).await,
+        Command::Eval(command) => command.execute(),
         Command::Validate(command) => unless_interrupted(command.execute()).await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,

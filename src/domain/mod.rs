@@ -22,6 +22,7 @@ pub mod spec;
 
 pub mod measurement;
 pub mod reading;
+pub mod recorded;
 pub mod window;
 
 pub mod cel;

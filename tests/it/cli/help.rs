@@ -22,6 +22,7 @@ fn of_all_commands() {
     for command in [
         "run",
         "measure",
+        "eval",
         "validate",
         "simulate-oap",
         "demo",

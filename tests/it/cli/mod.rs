@@ -1,6 +1,7 @@
 //! The command line, from outside: what people and scripts rely on.
 
 mod contract;
+mod eval;
 mod examples;
 mod help;
 mod input;

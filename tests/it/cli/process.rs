@@ -9,7 +9,7 @@ use std::time::Duration;
 use regex::Regex;
 
 /// The longest that anything here may take, in real time.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// How often a process is looked at.
 const POLL: Duration = Duration::from_millis(5);
@@ -90,7 +90,7 @@ fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-fn wait(child: &mut Child, command: &Command) -> Option<i32> {
+pub(super) fn wait(child: &mut Child, command: &Command) -> Option<i32> {
     for _ in 0..LIMIT.as_millis() / POLL.as_millis() {
         if let Some(status) = child.try_wait().expect("a child of ours") {
             return status.code();
@@ -175,7 +175,7 @@ impl Drop for Running {
     }
 }
 
-fn lines_of(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(super) fn lines_of(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
