@@ -69,7 +69,7 @@ impl Measure {
 
         let measuring = self.chosen(&prepared)?.into_iter().map(async |metric| {
             let started_at = clock.now();
-            let server = prepare::whom(&oap, metric);
+            let server = prepare::whom(&oap, &prepared.plan, metric);
             let reading = prepare::patiently(&server, oap.read(&metric.source, moment)).await;
             let masker = &prepared.plan.masker;
             let measurement = judge(metric, reading, 1, started_at, clock.now(), masker);

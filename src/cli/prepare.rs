@@ -302,12 +302,13 @@ pub(super) fn oap(
     Ok(Arc::new(oap))
 }
 
-/// The address that a metric is asked of.
-pub(super) fn whom(oap: &Oap, metric: &MetricPlan) -> String {
-    oap.address(&metric.source).map_or_else(
+/// The address that a metric is asked of; a secret in it is masked.
+pub(super) fn whom(oap: &Oap, plan: &Plan, metric: &MetricPlan) -> String {
+    let shown = oap.address(&metric.source).map_or_else(
         |error| error.to_string(),
         |address| address.shown().to_owned(),
-    )
+    );
+    plan.masker.mask(&shown)
 }
 
 /// Says that there is a flag for it where a template's own address gave no answer.

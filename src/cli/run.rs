@@ -133,7 +133,7 @@ impl Run {
         }
         let mut asked = String::new();
         for metric in &prepared.plan.metrics {
-            let server = prepare::whom(oap, metric);
+            let server = prepare::whom(oap, &prepared.plan, metric);
             if server != asked {
                 let simulated = self.simulate.as_ref().map(|_| ", simulated");
                 tell(&format!("asking {server}{}", simulated.unwrap_or_default()));

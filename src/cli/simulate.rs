@@ -67,11 +67,11 @@ Scripts:
     slow        whoever asks for it waits too long: 45 s, or more at high speed
     malformed   whoever asks for it gets no JSON
   RATE is requests a minute, 12 by default. FROM counts from the start; without it a behaviour has always been.
-  Where none applies a service is healthy.
+  A service is healthy when none applies. One that no script names does not exist.
 
   checkout=degraded@2m        healthy at first, degraded after two minutes
   checkout=degraded@2m+5m     one bad spell
-  *=outage@5m+1m              the OAP itself is away for a minute";
+  checkout=healthy, and *=outage@5m+1m beside it: the OAP itself is away for a minute";
 
 impl SimulateOap {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {

@@ -63,14 +63,14 @@ async fn ask(oap: &Arc<Oap>, prepared: &Prepared) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Successful;
     let mut told: Vec<(String, Finding)> = Vec::new();
     for metric in &prepared.plan.metrics {
-        let server = prepare::whom(oap, metric);
+        let server = prepare::whom(oap, &prepared.plan, metric);
         let findings = prepare::patiently(&server, oap.preflight(&metric.source)).await;
         let mut out = format!("\n{}, asked of {server}:\n", metric.name);
         for finding in findings {
             if finding.is_fault() {
                 outcome = Outcome::Error;
             }
-            let label = if finding.is_fault() { "error: " } else { "" };
+            let label = label(&finding);
             let text = finding.shown(&prepared.plan.masker);
             let of_server = (server.clone(), finding);
             if told.contains(&of_server) {
@@ -84,6 +84,21 @@ async fn ask(oap: &Arc<Oap>, prepared: &Prepared) -> Result<Outcome, Failure> {
         print(&out)?;
     }
     Ok(outcome)
+}
+
+/// How much it matters: an empty answer and a service that nobody has seen are the likeliest slips of all.
+fn label(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Fault(_) => "error: ",
+        Finding::UnseenService { .. } | Finding::CredentialsWithheld => "warning: ",
+        Finding::Answered { without_data, .. } if *without_data > 0 => "warning: ",
+        Finding::Answered { .. }
+        | Finding::Version(_)
+        | Finding::Time(_)
+        | Finding::ZeroLooksLikeNothing
+        | Finding::Metric(_)
+        | Finding::Service(_) => "",
+    }
 }
 
 /// Whether it holds for every metric alike, so that once is enough.

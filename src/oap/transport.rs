@@ -170,9 +170,9 @@ impl Wire {
             if too_late || !error.may_pass() {
                 return Err(error.after_tries(tries));
             }
-            // The class alone: the text may repeat what was sent.
+            // The class alone: the text may repeat what was sent, and an address may hold a secret of the template's.
             let class = error.class().name();
-            debug!(server = %self.server, tries, class, "asking again in {wait:?}");
+            debug!(tries, class, "asking again in {wait:?}");
             self.clock.sleep(wait).await;
         }
     }
@@ -237,7 +237,6 @@ impl Post {
         let response = request.send().await.map_err(|error| self.failure(&error))?;
         let received = self.clock.now();
         debug!(
-            server = %self.server,
             bytes = body.len(),
             status = response.status().as_u16(),
             took_ms = received.duration_since(sent).as_millis(),

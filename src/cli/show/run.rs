@@ -22,7 +22,7 @@ pub(in crate::cli) fn run(run: &Run, ending: Ending) -> String {
         let dry = if plan.dry_run { " (dry run)" } else { "" };
         [
             format!("{}{dry}", plan.name),
-            metric.phase.to_string(),
+            phase(metric),
             metric.good.to_string(),
             limited(counts.failed, plan.limits.failure),
             limited(counts.inconclusive, plan.limits.inconclusive),
@@ -109,4 +109,12 @@ fn table<const N: usize>(
             .collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
+}
+
+/// Its phase; Argo calls a metric Successful that was ended before it had measured anything good.
+fn phase(metric: &MetricRun) -> String {
+    if metric.cut_short.is_some() && metric.good == 0 && metric.phase == Phase::Successful {
+        return format!("{} (cut short)", metric.phase);
+    }
+    metric.phase.to_string()
 }

@@ -183,3 +183,40 @@ fn a_secret_that_is_not_there_is_said_so() {
     assert_eq!(ended.code, Some(2));
     insta::assert_snapshot!(ended.stderr, @"error: spec.args[0].valueFrom.secretKeyRef: no secret `vault` with the key `api-token`: set SKYGATE_SECRET_VAULT_API_TOKEN, or give --secrets DIR with a file DIR/default/vault/api-token");
 }
+
+#[test]
+fn a_secret_in_an_address_is_told_nowhere() {
+    let template = std::fs::read_to_string(super::APDEX).expect("an example");
+    let template = template
+        .replace("  - name: service-name\n", SECRET_ARGUMENT)
+        .replace(
+            "http://oap.istio-system:12800",
+            "http://127.0.0.1:1/{{ args.tenant }}",
+        );
+    let args = [
+        "run",
+        "-f",
+        "-",
+        "--arg",
+        "service-name=a",
+        "--timeout",
+        "1s",
+        "--log",
+        "debug",
+    ];
+    let mut command = command(&args);
+    command.env("SKYGATE_SECRET_OAP_TENANT", "HuNTER2x");
+    let ended = finish(command, &template);
+    assert_eq!(ended.code, Some(5), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("asking http://127.0.0.1:1/*****"),
+        "{ended:#?}"
+    );
+    assert!(!ended.transcript().contains("HuNTER2x"), "{ended:#?}");
+}
+
+/// The reference template's argument, and one more that is a secret.
+const SECRET_ARGUMENT: &str = "  - name: service-name
+  - name: tenant
+    valueFrom: {secretKeyRef: {name: oap, key: tenant}}
+";

@@ -198,7 +198,7 @@ fn valid_but_not_for_this_oap() {
       the OAP is 10.4.0-b272da3
       its zone is +HH:MM, its clock is as ours
       error: the OAP knows no metric named `service_apdx`; did you mean `service_apdex`?
-      this OAP has never seen a service `chekout`; the nearest that it knows is `checkout`
+      warning: this OAP has never seen a service `chekout`; the nearest that it knows is `checkout`
     --- stderr
     "#);
 }
