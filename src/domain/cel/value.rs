@@ -20,9 +20,6 @@ use super::meter::{Limit, Meter};
 pub(super) type Boxed<'v> = Box<dyn Val + 'v>;
 pub(super) type Evaluated<T> = Result<T, ExecutionError>;
 
-/// So many elements of a JSON list are made values of in the time of a step.
-const ITEMS_A_STEP: usize = 4;
-
 /// `json` as a value that borrows from it.
 pub(super) fn of_json<'v>(json: &'v Json, meter: &Arc<Meter>) -> Evaluated<Boxed<'v>> {
     Ok(match json {
@@ -33,12 +30,7 @@ pub(super) fn of_json<'v>(json: &'v Json, meter: &Arc<Meter>) -> Evaluated<Boxed
             meter.see_text(text.len())?;
             Box::new(CelString::from(text.as_str()))
         }
-        Json::Array(items) => {
-            meter.steps(items.len() / ITEMS_A_STEP)?;
-            let items: Evaluated<Vec<Boxed<'v>>> =
-                items.iter().map(|item| of_json(item, meter)).collect();
-            Box::new(List::new(items?, meter))
-        }
+        Json::Array(items) => Box::new(List::lent(items, meter)),
         Json::Object(members) => Box::new(JsonMap::new(members, meter)),
     })
 }
@@ -46,7 +38,7 @@ pub(super) fn of_json<'v>(json: &'v Json, meter: &Arc<Meter>) -> Evaluated<Boxed
 /// The numbers of a series.
 pub(super) fn numbers<'v>(numbers: impl Iterator<Item = f64>, meter: &Arc<Meter>) -> Boxed<'v> {
     let items = numbers.map(|number| Box::new(CelDouble::from(number)) as Boxed<'v>);
-    Box::new(List::new(items.collect(), meter))
+    Box::new(List::made(items.collect(), meter))
 }
 
 /// How many elements a list or map has.

@@ -294,6 +294,19 @@ fn errors_tell_where_and_what_is_there() {
         "found no matching overload for '_>_' applied to '(null_type, double)'",
         Some("`default(…, 0.0)` stands in for what is null or missing"),
     );
+    for (index, shown) in [("-1", "-1"), ("7u", "7"), ("2.0", "2")] {
+        let message = format!("index out of bounds: {shown}");
+        check(&format!("result.l[{index}] > 1.0"), 8, &message, None);
+        check(&format!("[1.0][{index}] > 1.0"), 5, &message, None);
+    }
+    for list in ["result.l", "[1.0]"] {
+        check(
+            &format!("{list}['x'] > 1.0"),
+            list.len(),
+            "found no matching overload for '_[_]' applied to '(list, string)'",
+            None,
+        );
+    }
     check("result.l[1] > 1.0", 8, "index out of bounds: 1", None);
     check("result.x.y > 1.0", 8, "a double has no members", None);
     check("1 / (2 - 2) > 0", 2, "division by zero", None);
