@@ -31,7 +31,6 @@ pub(super) struct Prepared {
     pub(super) namespace: String,
     /// What the run is called: its only template, or all of them joined.
     pub(super) name: String,
-    pub(super) analysis: Analysis,
     pub(super) plan: Arc<Plan>,
 }
 
@@ -94,7 +93,6 @@ impl Prepared {
         Ok(Self {
             namespace,
             name,
-            analysis,
             plan: Arc::new(plan),
         })
     }

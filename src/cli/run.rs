@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::options::{OapArgs, Output, TemplateArgs, When, positive_duration, when};
@@ -17,7 +17,7 @@ use super::signals::interrupted;
 use super::simulate::Stage;
 use crate::domain::measurement::Phase;
 use crate::domain::run::{Run as AnalysisRun, RunId};
-use crate::engine::Engine;
+use crate::engine::{Engine, Watched};
 use crate::oap::Oap;
 use crate::ports::{Clock, MetricSource};
 use crate::sim::Service;
@@ -114,7 +114,7 @@ impl Run {
             quiet: self.quiet,
         };
         let (run, ending) = watch.to_end(run, oap).await?;
-        self.show(&run, ending, &prepared)?;
+        self.show(&run, ending)?;
         if self.simulate.is_none() && run.phase == Phase::Error {
             let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
             prepare::suggest_elsewhere(&self.oap, measurements);
@@ -143,8 +143,8 @@ impl Run {
         }
     }
 
-    fn show(&self, run: &AnalysisRun, ending: Ending, prepared: &Prepared) -> Result<(), Failure> {
-        let whole = || wire::AnalysisRun::new(run, &prepared.analysis);
+    fn show(&self, run: &AnalysisRun, ending: Ending) -> Result<(), Failure> {
+        let whole = || wire::AnalysisRun::new(run);
         match self.output {
             Output::Text => print(&show::run(run, ending)),
             Output::Json => write(&wire::json(&whole()).map_err(Failure::broken)?),
@@ -185,9 +185,9 @@ impl Watch {
             source,
         );
         let progress = Progress::new(&run.plan.metrics, self.quiet);
-        let id = run.id.clone();
-        let changes = engine.changes();
-        engine.start(run).await.map_err(Failure::broken)?;
+        engine.start(&run).await.map_err(Failure::broken)?;
+        let watched = engine.watch(&run.id).await.map_err(Failure::broken)?;
+        let watched = watched.ok_or_else(|| gone(&run.id))?;
 
         let (stop, stopped) = oneshot::channel::<()>();
         let mut loops = JoinSet::new();
@@ -196,7 +196,7 @@ impl Watch {
             async move { engine.run(async { drop(stopped.await) }).await }
         });
         let (run, ending) = tokio::select! {
-            watched = self.watch(&engine, &id, changes, progress) => watched?,
+            watched = self.watch(watched, progress) => watched?,
             Some(ended) = loops.join_next() => {
                 let cause = ended.err().map_or_else(|| "it stopped".to_owned(), |error| error.to_string());
                 return Err(Failure::broken(anyhow!("{cause}").context("the engine is gone")));
@@ -213,9 +213,7 @@ impl Watch {
     /// Shows the run until there is nothing more to wait for.
     async fn watch(
         &self,
-        engine: &Engine,
-        id: &RunId,
-        mut changes: broadcast::Receiver<RunId>,
+        mut watched: Watched,
         mut progress: Progress,
     ) -> Result<(AnalysisRun, Ending), Failure> {
         let deadline = async {
@@ -229,25 +227,29 @@ impl Watch {
         tokio::pin!(interrupt);
         let mut redraw = tokio::time::interval(REDRAW);
         loop {
-            let run = current(engine, id).await?;
+            let run = Arc::clone(watched.run());
             progress.show(&run, self.clock.now());
             let ending = if run.phase.is_over() {
                 Ending::Over
             } else {
                 tokio::select! {
-                    _ = changes.recv() => continue,
+                    is_there = watched.changed() => {
+                        if !is_there {
+                            return Err(gone(&run.id));
+                        }
+                        continue;
+                    }
                     _ = redraw.tick() => continue,
                     () = &mut deadline => Ending::TimedOut,
                     () = &mut interrupt => Ending::Interrupted,
                 }
             };
             progress.finish();
-            return Ok((run, ending));
+            return Ok((AnalysisRun::clone(&run), ending));
         }
     }
 }
 
-async fn current(engine: &Engine, id: &RunId) -> Result<AnalysisRun, Failure> {
-    let run = engine.get(id).await.map_err(Failure::broken)?;
-    run.ok_or_else(|| Failure::broken(anyhow!("the run `{id}` is gone from the store")))
+fn gone(id: &RunId) -> Failure {
+    Failure::broken(anyhow!("the run `{id}` is gone from the store"))
 }

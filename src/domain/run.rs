@@ -47,6 +47,8 @@ pub struct Run {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The templates it was asked for by, as `name` or `clustertemplates/name`; empty for a spec of its own.
+    pub templates: Vec<String>,
     /// What it measures.
     pub plan: Arc<Plan>,
     /// When it was asked for.
@@ -168,6 +170,7 @@ impl Run {
             namespace: namespace.into(),
             name: name.into(),
             labels: BTreeMap::new(),
+            templates: Vec::new(),
             metrics: vec![MetricRun::default(); plan.metrics.len()],
             plan,
             created_at,
@@ -179,6 +182,11 @@ impl Run {
             completed_at: None,
             stop: None,
         }
+    }
+
+    /// The moment from which its own `ttlStrategy` lets it be forgotten; `None`: while it is under way, and where there is none.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        Some(after(self.completed_at?, self.plan.ttl.after(self.phase)?))
     }
 
     /// When it wants its next [`Event::Due`]; `None`: not before another event, or never again.

@@ -2,8 +2,6 @@
 //!
 //! No field ever vanishes: what is absent is null or empty, so that a JSONPath always finds something.
 
-mod spec;
-
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -11,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::analysis::Analysis;
+use crate::domain::args::Masker;
 use crate::domain::assess::{Counts, worst};
 use crate::domain::measurement::{Explanation, Measurement, Phase, Side};
 use crate::domain::plan::MetricPlan;
@@ -178,8 +177,8 @@ struct NamedMeasurement {
 }
 
 impl AnalysisRun {
-    /// `run` as it is, with the analysis that it came from.
-    pub fn new(run: &Run, analysis: &Analysis) -> Self {
+    /// `run` as it is.
+    pub fn new(run: &Run) -> Self {
         let results = run
             .metrics
             .iter()
@@ -195,7 +194,7 @@ impl AnalysisRun {
                 labels: run.labels.clone(),
                 creation_timestamp: time(run.created_at),
             },
-            spec: spec::spec(analysis, &run.plan.masker),
+            spec: spec(&run.plan.analysis, &run.plan.masker),
             status: Status {
                 phase: run.phase.name(),
                 message: run.message.clone(),
@@ -301,6 +300,25 @@ impl ExplanationView {
                 .collect(),
             notes: why.notes.clone(),
         }
+    }
+}
+
+/// The spec of a run of `analysis`, without what `masker` hides.
+fn spec(analysis: &Analysis, masker: &Masker) -> Value {
+    let mut spec = analysis.written();
+    if !masker.is_empty() {
+        mask(&mut spec, masker);
+    }
+    spec
+}
+
+/// Masks every text; the names of fields stay.
+fn mask(value: &mut Value, masker: &Masker) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => *text = masker.mask(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, masker)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| mask(field, masker)),
     }
 }
 

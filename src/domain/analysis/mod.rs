@@ -8,6 +8,7 @@ mod library;
 mod merge;
 mod resolve;
 mod rules;
+mod written;
 
 use std::collections::BTreeSet;
 

@@ -66,10 +66,12 @@ pub(super) fn make(
     Faults::none_or(
         faults,
         Plan {
+            analysis: Arc::new(analysis.clone()),
             metrics,
             ttl: analysis.ttl,
             masker: masker.clone(),
             warnings,
+            unready: None,
         },
     )
 }
