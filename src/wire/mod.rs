@@ -2,6 +2,8 @@
 //!
 //! No field ever vanishes: what is absent is null or empty, so that a JSONPath always finds something.
 
+mod flat;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -16,6 +18,8 @@ use crate::domain::plan::MetricPlan;
 use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
+
+pub use flat::{MetricSummary, RunRow, RunSummary};
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {

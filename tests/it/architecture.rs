@@ -10,13 +10,26 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("ports", &["domain", "ports"]),
     ("clock", &["ports"]),
     ("engine", &["domain", "ports"]),
+    (
+        "api",
+        &[
+            "api",
+            "documents",
+            "domain",
+            "engine",
+            "ports",
+            "secrets",
+            "telemetry",
+            "wire",
+        ],
+    ),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),
     ("secrets", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain", "ports", "telemetry"]),
     ("lib", &[]),
 ];
 
