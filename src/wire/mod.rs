@@ -3,12 +3,14 @@
 //! No field ever vanishes: what is absent is null or empty, so that a JSONPath always finds something.
 
 mod flat;
+mod request;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::domain::analysis::Analysis;
 use crate::domain::args::Masker;
@@ -20,6 +22,10 @@ use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
 
 pub use flat::{MetricSummary, RunRow, RunSummary};
+pub use request::{
+    ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
+    SecretKeyRef, TemplateReference, TtlStrategy, ValueSource,
+};
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
@@ -31,47 +37,71 @@ pub fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_norway::to_string(value)?)
 }
 
+/// How a run, a metric or a measurement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Phase)]
+pub enum PhaseName {
+    /// Accepted, nothing done yet.
+    Pending,
+    /// Under way.
+    Running,
+    /// The condition held.
+    Successful,
+    /// The condition was evaluated and not met.
+    Failed,
+    /// It could not be measured.
+    Error,
+    /// Measured, but neither good nor bad.
+    Inconclusive,
+}
+
 /// An `AnalysisRun`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisRun {
     api_version: &'static str,
     kind: &'static str,
     metadata: Metadata,
     /// The merged templates, placeholders unrendered, secrets as references.
+    #[schema(value_type = Object)]
     spec: Value,
     status: Status,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
     namespace: String,
     uid: String,
     labels: BTreeMap<String, String>,
+    #[schema(format = DateTime)]
     creation_timestamp: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     metric_results: Vec<MetricResult>,
     run_summary: Summed,
     dry_run_summary: Summed,
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    #[schema(format = DateTime)]
     completed_at: Option<String>,
     /// Ours: the verdict in one line.
     explanation: String,
     /// Ours: whether every metric that counts has a good measurement.
     evidence: bool,
     /// Ours: when the version first took traffic.
+    #[schema(format = DateTime)]
     not_before: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Summed {
     count: u64,
     successful: u64,
@@ -80,10 +110,11 @@ struct Summed {
     error: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MetricResult {
     name: String,
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     dry_run: bool,
@@ -104,12 +135,16 @@ struct MetricResult {
 }
 
 /// A measurement in Argo's shape, with its explanation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Measurement)]
 pub struct MeasurementView {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
+    #[schema(format = DateTime)]
     started_at: String,
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
     value: String,
     /// Ours.
@@ -120,8 +155,9 @@ pub struct MeasurementView {
     explanation: Option<ExplanationView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Explanation)]
 struct ExplanationView {
     server: String,
     query: String,
@@ -138,8 +174,9 @@ struct ExplanationView {
     notes: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Window)]
 struct WindowView {
     /// Both ends inclusive, in the OAP's own zone, as they were sent.
     start: String,
@@ -147,19 +184,24 @@ struct WindowView {
     step: &'static str,
     zone: String,
     /// The same as moments: the start of the first bucket and the end of the last one.
+    #[schema(format = DateTime)]
     from: String,
+    #[schema(format = DateTime)]
     to: String,
     buckets: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Series)]
 struct SeriesView {
     name: String,
     points: Vec<PointView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Point)]
 struct PointView {
+    #[schema(format = DateTime)]
     at: Option<String>,
     value: Option<f64>,
     kind: &'static str,
@@ -167,13 +209,14 @@ struct PointView {
 }
 
 /// The measurements of one `measure`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Measured {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     metrics: Vec<NamedMeasurement>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct NamedMeasurement {
     name: String,
     #[serde(flatten)]
@@ -398,6 +441,6 @@ impl From<Summary> for Summed {
 }
 
 /// RFC 3339, UTC, to the millisecond at most.
-fn time(at: Timestamp) -> String {
+pub fn time(at: Timestamp) -> String {
     at.round(jiff::Unit::Millisecond).unwrap_or(at).to_string()
 }
