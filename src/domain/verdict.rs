@@ -158,6 +158,26 @@ impl Run {
     }
 }
 
+/// Why one metric of a run is what it is, in one line; empty before its first measurement.
+pub fn explain(plan: &MetricPlan, state: &MetricRun) -> String {
+    let name = &plan.name;
+    match (state.phase, state.cut_short) {
+        (Phase::Pending, _) => String::new(),
+        (Phase::Failed | Phase::Error | Phase::Inconclusive, None) => explain_end(plan, state),
+        (Phase::Inconclusive, Some(Stop::Concluded)) => {
+            let lack = state.lacks(plan).unwrap_or_default();
+            format!("{name}: {lack}")
+        }
+        (
+            Phase::Running | Phase::Successful | Phase::Failed | Phase::Error | Phase::Inconclusive,
+            _,
+        ) => format!(
+            "good measurements: {name} {} of {}",
+            state.good, state.taken
+        ),
+    }
+}
+
 /// One line on a metric that ended badly by itself.
 fn explain_end(plan: &MetricPlan, state: &MetricRun) -> String {
     let (name, counts) = (&plan.name, &state.counts);
