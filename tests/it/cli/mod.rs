@@ -10,6 +10,8 @@ mod process;
 mod reports;
 mod secrets;
 mod signals;
+#[cfg(unix)]
+mod snippets;
 mod text;
 
 /// The reference template, whose argument is the service.
