@@ -12,3 +12,4 @@ mod queries;
 mod recordings;
 mod settling;
 mod templates;
+mod wire;
