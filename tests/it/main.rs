@@ -7,6 +7,7 @@ mod engine;
 mod fuzz_smoke;
 mod harness;
 mod judging;
+mod kube;
 mod oap_client;
 mod queries;
 mod recordings;

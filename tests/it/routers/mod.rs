@@ -1,7 +1,7 @@
 //! Traffic routers: the rules that they share, and what each does to its own world.
 
 mod api_stub;
-mod corpus;
+pub(crate) mod corpus;
 mod file;
 mod file_laws;
 mod istio;
