@@ -72,6 +72,7 @@ mod spec;
 mod state;
 mod status;
 mod stored;
+mod tree;
 mod weight;
 
 pub use command::{Command, Difference, Posted, Refusal, Seen};
@@ -89,4 +90,5 @@ pub use state::{
     Revision, Rollout, Settings, Supplied, Transition, Trouble, Version,
 };
 pub use status::RolloutPhase;
+pub use tree::{Latest, MetricSummary, RunSummary, draw};
 pub use weight::Weight;
