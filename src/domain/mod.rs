@@ -36,4 +36,5 @@ pub mod metric_run;
 pub mod run;
 pub mod verdict;
 
+pub mod rollout;
 pub mod routes;
