@@ -11,4 +11,5 @@ mod oap_client;
 mod queries;
 mod recordings;
 mod settling;
+mod store;
 mod templates;
