@@ -13,5 +13,6 @@ mod queries;
 mod recordings;
 mod routers;
 mod settling;
+mod store;
 mod templates;
 mod wire;
