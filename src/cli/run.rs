@@ -8,10 +8,11 @@ use clap::Args;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::options::{OapArgs, Output, TemplateArgs, When, positive_duration, when};
-use super::outcome::{Failure, Outcome, print, tell, write};
+use super::options::{OapArgs, TemplateArgs, When, positive_duration, when};
+use super::outcome::{Failure, Outcome, tell};
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
+use super::report::{Delivery, Report, ReportArgs, Told};
 use super::show;
 use super::signals::interrupted;
 use super::simulate::Stage;
@@ -45,13 +46,12 @@ pub(super) struct Run {
     #[arg(long, value_name = "TIME", value_parser = when)]
     not_before: Option<When>,
 
-    /// Form of the result; json and yaml are an AnalysisRun
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-
     /// No progress and no warnings on stderr
     #[arg(short, long)]
     quiet: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     template: TemplateArgs,
@@ -75,6 +75,7 @@ Examples:
   skygate run -f apdex.yaml --arg service-name=checkout --oap http://localhost:12800 --conclude-after 30m
   skygate run -f apdex.yaml --arg service-name=checkout --simulate checkout=degraded@10m
   skygate run -f apdex.yaml --arg service-name=checkout -o json | jq .status.phase
+  skygate run -f apdex.yaml --arg service-name=checkout -o junit=skygate.xml --fail-on failed,error
 
 Exit codes:
   0    Successful
@@ -87,6 +88,12 @@ Exit codes:
 
 impl Run {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, self.quiet)?;
+        let judged = self.judge().await;
+        delivery.close(judged.map(Some))
+    }
+
+    async fn judge(&self) -> Result<Told<wire::AnalysisRun>, Failure> {
         let stage = match &self.simulate {
             None => None,
             Some(services) => Some(Stage::open(services.clone(), self.speed).await?),
@@ -114,15 +121,13 @@ impl Run {
             quiet: self.quiet,
         };
         let (run, ending) = watch.to_end(run, oap).await?;
-        self.show(&run, ending)?;
-        if self.simulate.is_none() && run.phase == Phase::Error {
-            let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
-            prepare::suggest_elsewhere(&self.oap, measurements);
-        }
-        Ok(match ending {
-            Ending::Over => run.phase.into(),
-            Ending::TimedOut => Outcome::TimedOut,
-            Ending::Interrupted => Outcome::Interrupted,
+        let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
+        let is_at_a_loss = self.simulate.is_none() && run.phase == Phase::Error;
+        Ok(Told {
+            report: Report::of_run(&run, ending),
+            text: show::run(&run, ending),
+            whole: wire::AnalysisRun::new(&run),
+            hint: prepare::elsewhere(&self.oap, measurements).filter(|_| is_at_a_loss),
         })
     }
 
@@ -140,15 +145,6 @@ impl Run {
                 asked = server;
             }
             tell(&format!("  {}", show::metric(metric)));
-        }
-    }
-
-    fn show(&self, run: &AnalysisRun, ending: Ending) -> Result<(), Failure> {
-        let whole = || wire::AnalysisRun::new(run);
-        match self.output {
-            Output::Text => print(&show::run(run, ending)),
-            Output::Json => write(&wire::json(&whole()).map_err(Failure::broken)?),
-            Output::Yaml => write(&wire::yaml(&whole()).map_err(Failure::broken)?),
         }
     }
 }

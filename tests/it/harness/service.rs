@@ -315,7 +315,9 @@ impl Answer {
         let problem = self.json();
         let faults = problem["faults"].as_array().cloned().unwrap_or_default();
         let paths = faults.iter().map(|fault| fault["path"].as_str());
-        paths.map(|path| path.unwrap_or_default().to_owned()).collect()
+        paths
+            .map(|path| path.unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
@@ -356,7 +358,10 @@ pub(crate) fn stable(text: &str) -> String {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "ID"),
         (r#"\\?"[A-Za-z0-9_-]{20}\\?""#, "TAG"),
         (r#""skewSeconds": -?[0-9.e-]+"#, "\"skewSeconds\": SKEW"),
-        (r#""durationSeconds": [0-9.e-]+"#, "\"durationSeconds\": TIME"),
+        (
+            r#""durationSeconds": [0-9.e-]+"#,
+            "\"durationSeconds\": TIME",
+        ),
         (r"\b\d\d:\d\d\b", "HH:MM"),
         (r#""cursor=[A-Za-z0-9_-]+"#, "cursor=CURSOR"),
     ];
