@@ -10,6 +10,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("ports", &["domain", "ports"]),
     ("clock", &["ports"]),
     ("engine", &["domain", "ports"]),
+    (
+        "api",
+        &[
+            "api",
+            "documents",
+            "domain",
+            "engine",
+            "ports",
+            "secrets",
+            "telemetry",
+            "wire",
+        ],
+    ),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
     ("routers", &["domain", "ports", "routers", "secrets"]),
@@ -17,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),
     ("secrets", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain", "ports", "telemetry"]),
     ("lib", &[]),
 ];
 

@@ -126,7 +126,8 @@ pub(super) fn insert(
     Ok(Inserted::New)
 }
 
-fn seen_before(
+/// What came of `request` before.
+pub(super) fn seen_before(
     connection: &Connection,
     request: &RequestKey,
 ) -> Result<Option<Inserted>, StoreError> {
