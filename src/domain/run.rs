@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::assess::effective_count;
+use super::bounds::MOST_WEIGHT;
 use super::measurement::{Measurement, Phase};
 use super::metric_run::after;
 use super::plan::{MetricPlan, Plan};
@@ -282,7 +283,8 @@ impl Run {
     }
 
     fn record(&mut self, metric: usize, measurement: Measurement, now: Timestamp) {
-        self.metrics[metric].record(&self.plan.metrics[metric], measurement, now);
+        let most = MOST_WEIGHT / self.metrics.len();
+        self.metrics[metric].record(&self.plan.metrics[metric], measurement, now, most);
     }
 
     /// Draws the consequences: whether to stop, and once nothing is in flight, whether that was all.
