@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod conditions;
 mod engine;
+mod flagger;
 mod fuzz_smoke;
 mod harness;
 mod judging;
