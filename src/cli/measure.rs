@@ -9,12 +9,15 @@ use jiff::Timestamp;
 use super::options::{OapArgs, Output, TemplateArgs, When, when};
 use super::outcome::{Failure, Outcome, print, write};
 use super::prepare::{self, Prepared};
+use super::remote::{self, Asked};
+use super::service::{Remote, ServiceArgs};
 use super::show;
+use crate::client::NewMeasurement;
 use crate::domain::assess::worst;
 use crate::domain::fault::{Fault, listed, shown};
 use crate::domain::judge::judge;
 use crate::domain::measurement::Measurement;
-use crate::domain::plan::MetricPlan;
+use crate::domain::plan::{MetricPlan, Plan};
 use crate::ports::{MetricSource, Moment};
 use crate::wire;
 
@@ -46,6 +49,9 @@ pub(super) struct Measure {
 
     #[command(flatten)]
     oap: OapArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -62,6 +68,9 @@ Exit codes:
 
 impl Measure {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        if let Some(service) = self.service.open()? {
+            return self.there(&service).await;
+        }
         let clock = prepare::clock(None);
         let moment = self.moment(clock.now())?;
         let prepared = Prepared::from_args(&self.template, self.oap.anywhere())?;
@@ -76,12 +85,37 @@ impl Measure {
             (metric, measurement)
         });
         let measured = join_all(measuring).await;
-        self.show(&prepared, &measured)?;
+        self.show(&prepared.plan, &measured)?;
         prepare::suggest_elsewhere(
             &self.oap,
             measured.iter().map(|(_, measurement)| measurement),
         );
         let phases = measured.iter().map(|(_, measurement)| measurement.phase);
+        Ok(worst(phases).into())
+    }
+
+    /// Has a service measure.
+    async fn there(&self, service: &Remote) -> Result<Outcome, Failure> {
+        remote::refuse_oap(&self.oap)?;
+        let moment = self.moment(service.clock.now())?;
+        let asked = Asked::from_args(&self.template)?;
+        let new = NewMeasurement {
+            namespace: asked.namespace,
+            templates: asked.templates,
+            spec: asked.spec,
+            args: asked.args,
+            not_before: moment.not_before,
+            at: moment.at,
+            metrics: self.metrics.clone(),
+        };
+        let measured = service.client.measure(&new);
+        let measured = prepare::patiently(service.client.server(), measured).await?;
+        let measurements: Vec<(&MetricPlan, Measurement)> = measured
+            .metrics()
+            .map(|(metric, measurement)| (metric, measurement.clone()))
+            .collect();
+        self.show(&measured.plan, &measurements)?;
+        let phases = measurements.iter().map(|(_, it)| it.phase);
         Ok(worst(phases).into())
     }
 
@@ -109,23 +143,19 @@ impl Measure {
         Ok(metrics.iter().filter(is_wanted).collect())
     }
 
-    fn show(
-        &self,
-        prepared: &Prepared,
-        measured: &[(&MetricPlan, Measurement)],
-    ) -> Result<(), Failure> {
+    fn show(&self, plan: &Plan, measured: &[(&MetricPlan, Measurement)]) -> Result<(), Failure> {
         let named = || {
             let named = measured
                 .iter()
                 .map(|(metric, it)| (metric.name.as_str(), it));
-            wire::Measured::new(named)
+            wire::Measured::new(named).with_spec(plan)
         };
         match self.output {
             Output::Text => {
                 let texts: Vec<String> = measured
                     .iter()
                     .map(|(metric, it)| {
-                        let measurement = show::measurement(metric, it, &prepared.plan.masker);
+                        let measurement = show::measurement(metric, it, &plan.masker);
                         measurement + &show::in_a_run(metric, it)
                     })
                     .collect();

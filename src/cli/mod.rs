@@ -12,10 +12,14 @@ mod options;
 mod outcome;
 mod prepare;
 mod progress;
+mod remote;
 mod run;
+mod runs;
+mod service;
 mod show;
 mod signals;
 mod simulate;
+mod templates;
 mod validate;
 
 use std::process::ExitCode;
@@ -60,6 +64,8 @@ enum Command {
     Measure(measure::Measure),
     Eval(eval::Eval),
     Validate(validate::Validate),
+    Templates(templates::Templates),
+    Runs(runs::Runs),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -99,6 +105,8 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Measure(command) => unless_interrupted(command.execute()).await,
         Command::Eval(command) => command.execute(),
         Command::Validate(command) => unless_interrupted(command.execute()).await,
+        Command::Templates(command) => unless_interrupted(command.execute()).await,
+        Command::Runs(command) => command.execute().await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
@@ -118,7 +126,29 @@ async fn unless_interrupted(
 
 /// The whole command line, for completions and for tests of its help.
 pub fn command() -> clap::Command {
-    without_env_values(Cli::command())
+    without_env_values(with_templates_of_a_service(Cli::command()))
+}
+
+const OF_A_SERVICE: &str = "\
+URL of the service, skygate serve, that does the work
+
+Files are sent along. Without any, --template NAME is one that the service has; clustertemplates/NAME is one that every namespace sees.
+The variable SKYGATE_TOKEN may hold the service's bearer token.";
+
+/// Commands that a service can do need no file: it has templates of its own.
+fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
+    let change = |command: clap::Command| {
+        command
+            .mut_arg("files", |arg| {
+                arg.required(false).required_unless_present("server")
+            })
+            .mut_arg("server", |arg| arg.long_help(OF_A_SERVICE))
+    };
+    ["run", "measure"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, change)
+        })
 }
 
 /// A variable that is set to nothing is not set: CI systems pass on what nobody filled in.

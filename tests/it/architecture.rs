@@ -15,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),
+    ("client", &["client", "domain", "ports", "wire"]),
     ("secrets", &[]),
     ("telemetry", &[]),
     ("lib", &[]),

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod client;
 mod conditions;
 mod engine;
 mod fuzz_smoke;

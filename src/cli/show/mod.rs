@@ -6,7 +6,7 @@ mod run;
 use jiff::tz::Offset;
 
 pub(super) use self::measurement::{in_a_run, measurement, verdict};
-pub(super) use self::run::run;
+pub(super) use self::run::{run, table};
 use crate::domain::duration::short;
 use crate::domain::plan::{Ask, MetricPlan};
 use crate::domain::window::Step;

@@ -12,6 +12,7 @@ use crate::domain::run::{MetricRun, Run, Stop};
 pub(in crate::cli) fn run(run: &Run, ending: Ending) -> String {
     let mut out = String::new();
     let verdict = match ending {
+        Ending::Over if !run.phase.is_over() => "under way".to_owned(),
         Ending::Over => run.explanation(),
         Ending::TimedOut => "not over at --timeout".to_owned(),
         Ending::Interrupted => "interrupted before it was over".to_owned(),
@@ -87,7 +88,8 @@ fn decisive(run: &Run) -> Option<(&MetricPlan, &Measurement)> {
     Some((plan, last))
 }
 
-fn table<const N: usize>(
+/// Rows below their heads.
+pub(in crate::cli) fn table<const N: usize>(
     out: &mut String,
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
