@@ -135,7 +135,7 @@ URL of the service, skygate serve, that does the work
 Files are sent along. Without any, --template NAME is one that the service has; clustertemplates/NAME is one that every namespace sees.
 The variable SKYGATE_TOKEN may hold the service's bearer token.";
 
-/// Commands that a service can do need no file: it has templates of its own.
+/// Commands that a service can do need no file, for it has templates of its own; commands about a service ask the one nearby.
 fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
     let change = |command: clap::Command| {
         command
@@ -144,10 +144,18 @@ fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
             })
             .mut_arg("server", |arg| arg.long_help(OF_A_SERVICE))
     };
-    ["run", "measure"]
+    let command = ["run", "measure"]
         .into_iter()
         .fold(command, |command, name| {
             command.mut_subcommand(name, change)
+        });
+    let nearby = |command: clap::Command| {
+        command.mut_arg("server", |arg| arg.default_value(service::NEARBY))
+    };
+    ["templates", "runs"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, |command| command.mut_subcommands(nearby))
         })
 }
 

@@ -43,6 +43,9 @@ pub(super) struct ServiceArgs {
     patience: Option<Duration>,
 }
 
+/// Where a service listens unless it is told otherwise.
+pub(super) const NEARBY: &str = "http://127.0.0.1:8480";
+
 /// What holds a token where no file does.
 const TOKEN: &str = "SKYGATE_TOKEN";
 

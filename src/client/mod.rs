@@ -14,7 +14,7 @@ mod templates;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -88,8 +88,8 @@ impl Client {
 
     /// Forgets a run, whether it is over or not.
     pub async fn delete_run(&self, id: &RunId) -> Result<(), ClientError> {
-        let call = Call::new(Method::DELETE, ["runs", &id.0]);
-        self.link.call(call).await.map(drop)
+        self.remove(Call::new(Method::DELETE, ["runs", &id.0]))
+            .await
     }
 
     /// Starts a run of what another one ran. However often it is called with the same `key`, there is one new run.
@@ -109,6 +109,18 @@ impl Client {
     pub async fn measure(&self, new: &NewMeasurement) -> Result<read::Measured, ClientError> {
         let call = Call::new(Method::POST, ["measurements"]).json(&new.body());
         self.read(call, read::measured).await
+    }
+
+    /// Where a try broke off before its answer came, what isn't there any more was removed by that.
+    async fn remove(&self, call: Call) -> Result<(), ClientError> {
+        match self.link.call(call).await {
+            Err(ClientError::Problem(gone))
+                if gone.tries > 1 && gone.status == StatusCode::NOT_FOUND =>
+            {
+                Ok(())
+            }
+            removed => removed.map(drop),
+        }
     }
 
     async fn run(&self, call: Call) -> Result<Run, ClientError> {

@@ -69,7 +69,7 @@ impl Client {
 
     /// Removes a template. Runs that were started from it are not touched.
     pub async fn delete_template(&self, which: Manifest<'_>) -> Result<(), ClientError> {
-        self.link.call(which.call(Method::DELETE)).await.map(drop)
+        self.remove(which.call(Method::DELETE)).await
     }
 
     async fn document(&self, call: Call) -> Result<Value, ClientError> {
