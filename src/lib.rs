@@ -30,6 +30,8 @@ pub mod ports;
 pub mod clock;
 
 pub mod engine;
+
+pub mod api;
 pub mod oap;
 pub mod store;
 

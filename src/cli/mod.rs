@@ -15,6 +15,7 @@ mod progress;
 mod remote;
 mod run;
 mod runs;
+mod serve;
 mod service;
 mod show;
 mod signals;
@@ -28,21 +29,21 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::outcome::{Failure, Outcome};
 use self::signals::interrupted;
+use crate::telemetry::{self, Format};
 
 /// Canary analysis for Apache SkyWalking: Argo AnalysisTemplates in, explained verdicts out
 #[derive(Debug, Parser)]
 #[command(name = "skygate", version, propagate_version = true, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
-    /// Log to stderr: error, warn, info, debug, or directives such as info,hyper_util=debug
+    /// Log to stderr: error, warn, info, debug, or directives such as info,hyper_util=debug [default: warn; serve: info]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         env = "SKYGATE_LOG",
-        default_value = "warn",
         display_order = 900
     )]
-    log: String,
+    log: Option<String>,
 
     #[command(subcommand)]
     command: Command,
@@ -60,6 +61,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(Box<serve::Serve>),
     Run(run::Run),
     Measure(measure::Measure),
     Eval(eval::Eval),
@@ -85,7 +87,12 @@ pub fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<Outcome, Failure> {
-    crate::telemetry::start(&cli.log).map_err(Failure::usage)?;
+    let (level, format) = match &cli.command {
+        Command::Serve(serve) => ("info", serve.log_format),
+        _ => ("warn", Format::Text),
+    };
+    let filter = cli.log.as_deref().unwrap_or(level);
+    telemetry::start(filter, format).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -101,6 +108,7 @@ fn execute(cli: Cli) -> Result<Outcome, Failure> {
 
 async fn perform(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Serve(command) => command.execute().await,
         Command::Run(command) => command.execute().await,
         Command::Measure(command) => unless_interrupted(command.execute()).await,
         Command::Eval(command) => command.execute(),

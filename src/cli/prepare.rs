@@ -285,14 +285,7 @@ pub(super) fn oap(
     clock: Arc<dyn Clock>,
     plan: &Plan,
 ) -> Result<Arc<Oap>, Failure> {
-    let mut directory = Directory::default();
-    for (name, url) in args.named() {
-        let address = address(url)?;
-        directory = match Address::parse(name) {
-            Ok(written) => directory.instead_of(&written, address),
-            Err(_) => directory.name(name, address),
-        };
-    }
+    let mut directory = directory(args)?;
     if let Some(url) = stage.map(Stage::url).or(args.anywhere()) {
         directory = directory.only(address(url)?);
     }
@@ -305,6 +298,28 @@ pub(super) fn oap(
         })?;
     }
     Ok(Arc::new(oap))
+}
+
+/// The OAPs that the flags name, and no others: whoever else a template names is refused.
+pub(super) fn closed_oap(args: &OapArgs, clock: Arc<dyn Clock>) -> Result<Arc<Oap>, Failure> {
+    let mut directory = directory(args)?.closed();
+    if let Some(url) = args.anywhere() {
+        directory = directory.only(address(url)?);
+    }
+    let oap = Oap::new(options(args)?, directory, clock).map_err(Failure::usage)?;
+    Ok(Arc::new(oap))
+}
+
+fn directory(args: &OapArgs) -> Result<Directory, Failure> {
+    let mut directory = Directory::default();
+    for (name, url) in args.named() {
+        let address = address(url)?;
+        directory = match Address::parse(name) {
+            Ok(written) => directory.instead_of(&written, address),
+            Err(_) => directory.name(name, address),
+        };
+    }
+    Ok(directory)
 }
 
 /// The address that a metric is asked of; a secret in it is masked.
@@ -420,7 +435,7 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn read_up_to(longest: usize, path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_up_to(longest: usize, path: &Path) -> Result<Vec<u8>, Failure> {
     File::open(path)
         .and_then(|file| up_to(longest, file))
         .with_context(|| format!("failed to read {}", path.display()))

@@ -25,6 +25,16 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Running,
+        Self::Successful,
+        Self::Failed,
+        Self::Error,
+        Self::Inconclusive,
+    ];
+
     /// Argo's word for it.
     pub fn name(self) -> &'static str {
         match self {

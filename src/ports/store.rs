@@ -23,6 +23,12 @@ pub trait Store: Debug + Send + Sync {
     async fn insert(&self, run: &Run, request: Option<&RequestKey>)
     -> Result<Inserted, StoreError>;
 
+    /// What came of `request` before; `None` where it is new, and from a store that can't tell: [`Store::insert`] has the last word.
+    async fn requested(&self, request: &RequestKey) -> Result<Option<Inserted>, StoreError> {
+        let _ = request;
+        Ok(None)
+    }
+
     /// A run as it was last saved.
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError>;
 

@@ -5,6 +5,8 @@
 
 pub mod read;
 
+mod flat;
+
 use std::collections::BTreeMap;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
@@ -20,6 +22,8 @@ use crate::domain::plan::{MetricPlan, Plan};
 use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
+
+pub use flat::{MetricSummary, RunRow, RunSummary};
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
@@ -415,7 +419,16 @@ fn series_view(series: &Series, decided: impl Fn(usize) -> bool) -> SeriesView {
     }
 }
 
-/// Why a run, or one of its metrics, did not come to its own end.
+/// Why a metric did not come to its own end, as people read it.
+fn cut_short(stop: Stop, run: &Run) -> String {
+    match stop {
+        Stop::Terminated => "the run was terminated".to_owned(),
+        Stop::Concluded => "the run was concluded".to_owned(),
+        Stop::Metric(by) => format!("the metric `{}` ended the run", run.plan.metrics[by].name),
+    }
+}
+
+/// The same for a run or one of its metrics, in a word for programs.
 fn stop_word(stop: Stop) -> &'static str {
     match stop {
         Stop::Terminated => "Terminated",

@@ -10,6 +10,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("ports", &["domain", "ports"]),
     ("clock", &["ports"]),
     ("engine", &["domain", "ports"]),
+    (
+        "api",
+        &[
+            "api",
+            "documents",
+            "domain",
+            "engine",
+            "ports",
+            "secrets",
+            "telemetry",
+            "wire",
+        ],
+    ),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
     ("sim", &["ports", "sim"]),
@@ -17,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("wire", &["domain", "wire"]),
     ("client", &["client", "domain", "ports", "wire"]),
     ("secrets", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain", "ports", "telemetry"]),
     ("lib", &[]),
 ];
 
