@@ -149,12 +149,21 @@ impl Apply {
             let applied = service.client.apply_templates(text, namespace);
             let applied = prepare::patiently(service.client.server(), applied).await;
             let applied = applied.map_err(|error| placed(error, &prepare::called(path)))?;
+            for note in texts_of(&applied["notes"]) {
+                tell(&format!("note: {}: {note}", prepare::called(path)));
+            }
             for item in applied["items"].as_array().into_iter().flatten() {
-                print(&format!("applied {}\n", label(item)))?;
+                let result = item["result"].as_str().unwrap_or("applied");
+                print(&format!("{result} {}\n", label(item)))?;
             }
         }
         Ok(Outcome::Successful)
     }
+}
+
+fn texts_of(list: &Value) -> impl Iterator<Item = &str> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(Value::as_str)
 }
 
 /// The same, with the file that each fault is in.
@@ -227,10 +236,15 @@ fn listed(rows: &[Value]) -> String {
     let mut out = String::new();
     let cells = rows.iter().map(|row| {
         let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
-        let metrics = row["metrics"].as_array().map_or(0, Vec::len);
-        [text("namespace"), text("name"), metrics.to_string()]
+
+        [
+            text("namespace"),
+            text("name"),
+            text("metrics"),
+            text("args"),
+        ]
     });
-    show::table(&mut out, ["NAMESPACE", "NAME", "METRICS"], cells);
+    show::table(&mut out, ["NAMESPACE", "NAME", "METRICS", "ARGS"], cells);
     out
 }
 

@@ -9,6 +9,7 @@ mod fuzz_smoke;
 mod harness;
 mod judging;
 mod oap_client;
+mod packaging;
 mod queries;
 mod recordings;
 mod settling;

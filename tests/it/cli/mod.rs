@@ -7,6 +7,7 @@ mod help;
 mod input;
 mod process;
 mod secrets;
+mod server;
 mod signals;
 mod text;
 

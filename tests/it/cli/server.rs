@@ -1,0 +1,456 @@
+//! `--server`: what a service does is shown as what this process does, and ends with the same exit codes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{
+    Ended, Follow, Oap, Running, command, finish, skygate, skygate_reading, stable,
+};
+
+const TOKEN: &str = "0123456789abcdef-run";
+
+/// A service on a port of its own, and a folder for whatever a test needs.
+struct Service {
+    process: Running,
+    url: String,
+    folder: TempDir,
+}
+
+impl Service {
+    /// One that asks `oap`, whatever templates say.
+    fn asking(oap: &Oap) -> Self {
+        Self::start(&["--oap", &oap.url])
+    }
+
+    fn start(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (process, url) = Self::process(args);
+        Self {
+            process,
+            url,
+            folder,
+        }
+    }
+
+    fn process(args: &[&str]) -> (Running, String) {
+        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+        let process = Running::start(command(&args), Follow::Stdout);
+        let url = process.line_with("http://");
+        (process, url)
+    }
+
+    /// A file in the folder.
+    fn file(&self, name: &str, text: &str) -> String {
+        let path: PathBuf = self.folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("a path").to_owned()
+    }
+
+    /// `skygate` with these arguments and the service's URL.
+    fn command(&self, args: &[&str]) -> Command {
+        command(&[args, &["--server", &self.url]].concat())
+    }
+
+    fn skygate(&self, args: &[&str]) -> Ended {
+        finish(self.command(args), "")
+    }
+}
+
+/// A template of one metric with these fields.
+fn template(fields: &str) -> String {
+    format!(
+        r#"
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {{ name: apdex }}
+spec:
+  args: [{{ name: service-name }}]
+  metrics:
+  - name: apdex
+    successCondition: "all(values >= 9900)"
+    {fields}
+    provider:
+      skywalking:
+        address: http://oap.istio-system:12800
+        interval: 1m
+        noDataTimeout: 1s
+        expression: service_apdex
+        entity: {{ scope: Service, serviceName: "{{{{ args.service-name }}}}", normal: true }}
+"#
+    )
+}
+
+/// Every second until its count or a limit ends it.
+const QUICK: &str = "{ interval: 1s, count: 2, failureLimit: 1, consecutiveErrorLimit: 0 }";
+
+fn quick() -> String {
+    let fields = QUICK.trim_matches(['{', '}', ' ']).replace(", ", "\n    ");
+    template(&fields)
+}
+
+/// One measurement, and the next one in an hour.
+fn endless() -> String {
+    template("interval: 1h")
+}
+
+/// The exit code and stdout of `run` in this process and at a service.
+fn both(
+    service: &Service,
+    oap: &Oap,
+    name: &str,
+    file: &str,
+    more: &[&str],
+) -> [(Option<i32>, String); 2] {
+    let arg = format!("service-name={name}");
+    let args = [&["run", "-f", file, "--arg", &arg], more].concat();
+    let here = skygate(&[args.as_slice(), &["--oap", &oap.url]].concat());
+    let there = service.skygate(&args);
+    [here, there].map(|ended| {
+        assert!(
+            ended.stderr.contains("apdex: an expression every"),
+            "{ended:#?}"
+        );
+        (ended.code, stable(&ended.stdout))
+    })
+}
+
+#[test]
+fn a_service_comes_to_the_same_verdicts_in_the_same_words() {
+    let oap = Oap::start(&[
+        "good=healthy",
+        "bad=frustrated",
+        "none=absent",
+        "odd=malformed",
+    ]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &quick());
+    for (name, code, verdict) in [
+        ("good", 0, "Successful: good measurements: apdex 2 of 2\n"),
+        (
+            "bad",
+            1,
+            "Failed: apdex failed 2 of 2 measurements (limit 1); the last: 1 of 1 points below 9900: ",
+        ),
+        (
+            "none",
+            3,
+            "Inconclusive: apdex had no data for 1s; the last: ",
+        ),
+        (
+            "odd",
+            4,
+            "Error: apdex could not be measured 1 times in a row (limit 0); the last: ",
+        ),
+    ] {
+        let [here, there] = both(&service, &oap, name, &file, &[]);
+        assert_eq!(here.0, Some(code), "{here:?}");
+        assert!(here.1.starts_with(verdict), "{}", here.1);
+        assert_eq!(here, there);
+    }
+}
+
+#[test]
+fn a_run_goes_on_when_nobody_waits_for_it_any_more() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &endless());
+    let [here, there] = both(&service, &oap, "checkout", &file, &["--timeout", "6s"]);
+    assert_eq!(here.0, Some(5), "{here:?}");
+    assert!(
+        here.1.starts_with("Running: not over at --timeout\n"),
+        "{}",
+        here.1
+    );
+    assert_eq!(here, there);
+
+    let rows = rows(&service, &[]);
+    let [row] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
+    assert_eq!(row["phase"], "Running");
+    let id = row["id"].as_str().expect("an id");
+    let got = service.skygate(&["runs", "get", id]);
+    assert_eq!(got.code, Some(5), "{got:?}");
+    assert!(got.stdout.starts_with("Running: under way\n"), "{got:?}");
+    let watched = service.skygate(&["runs", "watch", id, "--timeout", "1s"]);
+    assert_eq!(watched.code, Some(5), "{watched:?}");
+    assert!(
+        watched.stderr.contains("apdex #1 Successful"),
+        "{watched:?}"
+    );
+    assert!(
+        watched
+            .stderr
+            .contains(&format!("the run goes on: skygate runs watch {id}"))
+    );
+}
+
+/// What `runs list` has of the runs that `args` describe.
+fn rows(service: &Service, args: &[&str]) -> Vec<Value> {
+    let ended = service.skygate(&[&["runs", "list", "-o", "json"], args].concat());
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+    let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    document["items"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn a_run_as_json_is_the_one_that_the_service_has() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &quick());
+    let args = [
+        "run",
+        "-f",
+        &file,
+        "--arg",
+        "service-name=checkout",
+        "-o",
+        "json",
+        "--quiet",
+    ];
+    let ended = service.skygate(&[args.as_slice(), &["--label", "app=checkout"]].concat());
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+    let run: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(run["metadata"]["labels"]["app"], "checkout");
+    assert_eq!(run["spec"]["args"][0]["value"], "checkout");
+
+    let id = run["metadata"]["uid"].as_str().expect("an id");
+    let got = service.skygate(&["runs", "get", id, "-o", "json"]);
+    assert_eq!((got.code, got.stdout), (Some(0), ended.stdout));
+    let found = rows(
+        &service,
+        &["--label", "app=checkout", "--phase", "Successful"],
+    );
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["id"], id);
+    assert_eq!(
+        rows(&service, &["--label", "app=other"]),
+        Vec::<Value>::new()
+    );
+}
+
+#[test]
+fn the_same_key_starts_one_run() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &quick());
+    let args = [
+        "run",
+        "-f",
+        &file,
+        "--arg",
+        "service-name=checkout",
+        "--idempotency-key",
+        "job-7",
+    ];
+    let first = service.skygate(&args);
+    let second = service.skygate(&args);
+    assert_eq!(
+        (first.code, second.code),
+        (Some(0), Some(0)),
+        "{first:?} {second:?}"
+    );
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(rows(&service, &[]).len(), 1);
+}
+
+#[test]
+fn pages_are_followed_up_to_the_limit() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &quick());
+    for _ in 0..3 {
+        let run = service.skygate(&["run", "-f", &file, "--arg", "service-name=checkout", "-q"]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    assert_eq!(rows(&service, &[]).len(), 3);
+    let ended = service.skygate(&["runs", "list", "--limit", "2"]);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(
+        ended.stderr,
+        "note: there are more than 2; --limit N shows more\n"
+    );
+    insta::assert_snapshot!(shape(&ended.stdout), @r"
+    ID NAMESPACE NAME PHASE CREATED TOOK VERDICT
+    UUID default analysis Successful DATETTIME Ns good measurements: apdex N of N
+    UUID default analysis Successful DATETTIME Ns good measurements: apdex N of N
+    ");
+    let none = service.skygate(&["runs", "list", "-n", "nowhere"]);
+    assert_eq!(
+        (none.code, none.stdout.as_str(), none.stderr.as_str()),
+        (Some(0), "", "no runs\n")
+    );
+}
+
+/// A table without its numbers and widths.
+fn shape(text: &str) -> String {
+    let numbers = regex::Regex::new(r"\b\d+").expect("a pattern");
+    let lines = stable(text);
+    let lines = lines.lines().map(|line| {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        numbers.replace_all(&cells.join(" "), "N").into_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_is_wrong_is_said_in_the_same_words_before_anything_is_sent() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let wrong = quick()
+        .replace("failureLimit", "failurelimit")
+        .replace("values >=", "values >>");
+    for args in [
+        &["run", "-f", "-"][..],
+        &["run", "-f", "-", "--arg", "service-name=a", "--arg", "x=y"],
+    ] {
+        let here = skygate_reading(args, &wrong);
+        let there = finish(service.command(args), &wrong);
+        assert_eq!(here.code, Some(2), "{here:?}");
+        assert_eq!((here.code, &here.stderr), (there.code, &there.stderr));
+    }
+    assert_eq!(rows(&service, &[]).len(), 0);
+}
+
+#[test]
+fn what_only_the_service_can_know_is_said_by_it() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let named = format!("production={}", oap.url);
+    let service = Service::start(&["--oap", &named]);
+    let file = service.file("template.yaml", &quick());
+    let ended = service.skygate(&["run", "-f", &file, "--arg", "service-name=checkout"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(2), ""),
+        "{ended:?}"
+    );
+    insta::assert_snapshot!(stable(&ended.stderr), @"error: spec.metrics[0].provider.skywalking: this service may not call `http://oap.istio-system:12800` (named are `production`); its operator can let it: serve --oap NAME=http://oap.istio-system:12800");
+
+    let secretive = quick().replace(
+        "args: [{ name: service-name }]",
+        "args: [{ name: service-name, valueFrom: { secretKeyRef: { name: s, key: k } } }]",
+    );
+    let file = service.file("secretive.yaml", &secretive);
+    let ended = service.skygate(&["run", "-f", &file]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(2), ""),
+        "{ended:?}"
+    );
+    insta::assert_snapshot!(stable(&ended.stderr), @"");
+    let ended = service.skygate(&["run", "-f", &file, "--arg", "service-name=hunter2"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(2), ""),
+        "{ended:?}"
+    );
+    insta::assert_snapshot!(stable(&ended.stderr), @"");
+}
+
+#[test]
+fn a_token_is_wanted_and_taken_from_a_file_or_the_environment() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = folder.path().join("tokens");
+    fs::write(&tokens, format!("ci run {TOKEN}\n")).expect("a file");
+    let service = Service::start(&[
+        "--oap",
+        &oap.url,
+        "--tokens",
+        tokens.to_str().expect("a path"),
+    ]);
+    let with = |token: &str| {
+        let mut command = service.command(&["runs", "list"]);
+        command.env("SKYGATE_TOKEN", token);
+        finish(command, "")
+    };
+    assert_eq!(with(TOKEN).code, Some(0));
+    for token in ["", "0123456789abcdef-x"] {
+        let ended = with(token);
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{ended:?}"
+        );
+        assert!(
+            ended.stderr.contains("answered 401: A token is needed"),
+            "{ended:?}"
+        );
+        assert!(
+            ended.stderr.contains("hint: give a token of the service's"),
+            "{ended:?}"
+        );
+        assert!(!ended.stderr.contains("0123456789abcdef"), "{ended:?}");
+    }
+    let file = service.file("token", &format!("{TOKEN}\n"));
+    let ended = service.skygate(&["runs", "list", "--server-token-file", &file]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn an_unreachable_service_is_waited_for_and_then_an_error() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), quick()).expect("a file");
+    let args = [
+        "run",
+        "-f",
+        file.path().to_str().expect("a path"),
+        "--arg",
+        "service-name=a",
+        "--server",
+        "http://127.0.0.1:9",
+        "--server-patience",
+        "1s",
+    ];
+    let ended = skygate(&args);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(4), ""),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .stderr
+            .starts_with("error: no answer from `http://127.0.0.1:9`: Connection refused")
+    );
+    assert!(
+        ended
+            .stderr
+            .ends_with("\nhint: is `skygate serve` running there?\n"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_usage() {
+    let server = ["--server", "http://127.0.0.1:9"];
+    let check = |args: &[&str], expected: &str| {
+        let ended = skygate(&[args, &server].concat());
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains(expected), "{ended:?}");
+    };
+    check(
+        &["run", "-f", "x", "--oap", "http://a"],
+        "--oap: has no meaning with --server",
+    );
+    check(&["run", "-f", "x", "--simulate"], "cannot be used with");
+    check(&["run"], "nothing says what to measure");
+    let without = skygate(&["measure"]);
+    assert!(without.stderr.contains("--file <FILE>"), "{without:?}");
+}
