@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::access::Access;
@@ -33,8 +34,12 @@ pub struct App {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     pub(super) renderings: Renderings,
+    pub(super) measuring: Semaphore,
     live: LiveRuns,
 }
+
+/// So many requests for a measurement are served at a time; others wait for their turn.
+const MEASURED_AT_ONCE: usize = 64;
 
 /// The ports that handlers use themselves.
 #[derive(Clone, Debug)]
@@ -52,11 +57,16 @@ pub struct Ports {
 pub struct Settings {
     /// How many runs may be under way at a time.
     pub most_runs: u64,
+    /// How long the body of a request may take to arrive.
+    pub body_within: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { most_runs: 20_000 }
+        Self {
+            most_runs: 20_000,
+            body_within: Duration::from_secs(10),
+        }
     }
 }
 
@@ -79,6 +89,7 @@ impl App {
             health: Health::default(),
             metrics,
             renderings: Renderings::default(),
+            measuring: Semaphore::new(MEASURED_AT_ONCE),
             live: LiveRuns::default(),
         })
     }

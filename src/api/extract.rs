@@ -1,5 +1,6 @@
 //! What handlers take out of a request. Whatever is refused is refused as a [`Problem`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
@@ -10,15 +11,13 @@ use axum::http::{HeaderMap, Uri};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::App;
 use super::problem::{Kind, Problem};
 use crate::documents;
 use crate::domain::duration::{DURATION_HINT, GoDuration};
 use crate::domain::fault::{Fault, Faults, listed, shown};
 use crate::domain::nearest::nearest;
 use crate::domain::run::RunId;
-
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest body of a request that is no file of templates: 1 MiB.
 const LONGEST_BODY: usize = 1 << 20;
@@ -78,11 +77,11 @@ fn not_utf8() -> Problem {
 #[derive(Debug)]
 pub(super) struct Document(pub(super) Value);
 
-impl<S: Send + Sync> FromRequest<S> for Document {
+impl FromRequest<Arc<App>> for Document {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = text(request, LONGEST_BODY).await?;
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let bytes = text(app, request, LONGEST_BODY).await?;
         documents::one(&bytes).map(Self).map_err(Problem::malformed)
     }
 }
@@ -91,15 +90,15 @@ impl<S: Send + Sync> FromRequest<S> for Document {
 #[derive(Debug)]
 pub(super) struct Manifests(pub(super) Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Manifests {
+impl FromRequest<Arc<App>> for Manifests {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        text(request, documents::LONGEST_TEXT).await.map(Self)
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        text(app, request, documents::LONGEST_TEXT).await.map(Self)
     }
 }
 
-async fn text(request: Request, longest: usize) -> Result<Bytes, Problem> {
+async fn text(app: &App, request: Request, longest: usize) -> Result<Bytes, Problem> {
     refuse_other_forms(request.headers())?;
     let too_large = || {
         Problem::new(
@@ -114,11 +113,12 @@ async fn text(request: Request, longest: usize) -> Result<Bytes, Problem> {
     if usize::try_from(least).map_or(true, |least| least > longest) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, longest)).await;
+    let within = app.settings.body_within;
+    let read = tokio::time::timeout(within, axum::body::to_bytes(body, longest)).await;
     match read {
         Err(_) => Err(Problem::new(
             Kind::TimedOut,
-            format!("the body did not arrive within {BODY_WITHIN:?}"),
+            format!("the body did not arrive within {within:?}"),
         )),
         Ok(Err(error)) if is_too_large(&error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(

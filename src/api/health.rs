@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::App;
 
@@ -69,13 +70,13 @@ impl Drop for EngineRuns<'_> {
 }
 
 /// That the process lives.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Alive {
     status: &'static str,
 }
 
 /// Whether the service can do its work, and what keeps it from that.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Ready {
     ready: bool,
     /// What is wrong, one line each.
@@ -83,11 +84,28 @@ pub(super) struct Ready {
 }
 
 /// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    operation_id = "isAlive",
+    responses((status = 200, description = "It does", body = Alive))
+)]
 pub(super) async fn healthz() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
 /// Whether the service can take requests, and what is wrong if it cannot.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    operation_id = "isReady",
+    responses(
+        (status = 200, description = "It can", body = Ready),
+        (status = 503, description = "It cannot, and why", body = Ready),
+    )
+)]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let mut problems = Vec::new();
     if app.health.is_stopping() {

@@ -47,21 +47,37 @@ impl Planner {
     /// A plan for `request`, ready to be carried out; else all that is wrong with it.
     pub async fn plan(&self, request: Request) -> Result<Arc<Plan>, Problem> {
         let library = self.library(&request).await?;
+        self.off_the_loop(move |planner| {
+            let analysis = Analysis::assemble(&library, &request);
+            let supplied = supplied_secrets(&analysis, &request);
+            planner.make(&analysis, supplied)
+        })
+        .await
+    }
+
+    /// A plan for what has been planned before, with everything as it is now.
+    pub async fn plan_anew(&self, analysis: Arc<Analysis>) -> Result<Arc<Plan>, Problem> {
+        self.off_the_loop(move |planner| planner.make(&analysis, Vec::new()))
+            .await
+    }
+
+    /// Secrets are files, and a large analysis takes a while to parse.
+    async fn off_the_loop(
+        &self,
+        make: impl FnOnce(&Self) -> Result<Plan, Faults> + Send + 'static,
+    ) -> Result<Arc<Plan>, Problem> {
         let planner = self.clone();
-        // Secrets are files, and a large analysis takes a while to parse.
-        let planned = spawn_blocking(move || planner.make(&library, &request)).await;
+        let planned = spawn_blocking(move || make(&planner)).await;
         let plan = planned.map_err(Problem::internal)?;
         plan.map(Arc::new).map_err(Problem::invalid)
     }
 
-    fn make(&self, library: &Library, request: &Request) -> Result<Plan, Faults> {
-        let analysis = Analysis::assemble(library, request);
+    fn make(&self, analysis: &Analysis, found: Vec<Fault>) -> Result<Plan, Faults> {
         let secrets = |namespace: &str, name: &str, key: &str| (self.secrets)(namespace, name, key);
-        let supplied = supplied_secrets(&analysis, request);
-        match Plan::make(&analysis, &self.overrides, &secrets) {
-            Err(faults) => Err(faults.after(supplied)),
+        match Plan::make(analysis, &self.overrides, &secrets) {
+            Err(faults) => Err(faults.after(found)),
             Ok(plan) => {
-                let mut faults = supplied;
+                let mut faults = found;
                 faults.extend(self.not_admitted(&plan));
                 Faults::none_or(faults, plan)
             }

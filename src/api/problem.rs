@@ -1,5 +1,6 @@
 //! Every failure that a client can see: RFC 9457, `application/problem+json`.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::fault::{Fault, Faults};
 use crate::ports::StoreError;
@@ -147,7 +149,8 @@ pub struct Problem {
 pub(super) struct Cause(pub(super) Arc<dyn Error + Send + Sync>);
 
 /// The body of an answer that tells of a failure.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemView<'a> {
     /// What kind of failure it is, for programs: `urn:skygate:problem:` and a name.
     #[serde(rename = "type")]
@@ -163,14 +166,18 @@ pub struct ProblemView<'a> {
 }
 
 /// One thing that is wrong with a document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Fault)]
 pub struct FaultView<'a> {
     /// Where: `spec.metrics[0].interval`, the name of a parameter; empty for the whole.
-    path: std::borrow::Cow<'a, str>,
+    #[schema(value_type = String)]
+    path: Cow<'a, str>,
     /// What was found, and what was expected.
-    message: std::borrow::Cow<'a, str>,
+    #[schema(value_type = String)]
+    message: Cow<'a, str>,
     /// What to do about it.
-    hint: Option<std::borrow::Cow<'a, str>>,
+    #[schema(value_type = Option<String>)]
+    hint: Option<Cow<'a, str>>,
 }
 
 impl Problem {

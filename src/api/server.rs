@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | it connects while as many connections are open as may be | it waits in the system's queue until one is closed |
 //! | it takes its time with a request's head, or sends nothing | the connection is closed after [`Limits::head_within`] |
-//! | it takes its time with a body | 408 after ten seconds |
+//! | it takes its time with a body | 408 after [`super::Settings::body_within`] |
 //! | it sends more than is read | 413, or 431 for a head |
 //! | it sends what is no HTTP | 400, and the connection is closed |
 //! | it does not read what it asked for | the connection is closed after [`Limits::write_within`] without progress |

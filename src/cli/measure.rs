@@ -12,14 +12,13 @@ use super::prepare::{self, Prepared};
 use super::remote::{self, Asked};
 use super::service::{Remote, ServiceArgs};
 use super::show;
-use crate::client::NewMeasurement;
 use crate::domain::assess::worst;
 use crate::domain::fault::{Fault, listed, shown};
 use crate::domain::judge::judge;
 use crate::domain::measurement::Measurement;
 use crate::domain::plan::{MetricPlan, Plan};
 use crate::ports::{MetricSource, Moment};
-use crate::wire;
+use crate::wire::{self, MeasurementRequest};
 
 /// Measure once and explain
 ///
@@ -99,14 +98,15 @@ impl Measure {
         remote::refuse_oap(&self.oap)?;
         let moment = self.moment(service.clock.now())?;
         let asked = Asked::from_args(&self.template)?;
-        let new = NewMeasurement {
+        let new = MeasurementRequest {
             namespace: asked.namespace,
             templates: asked.templates,
             spec: asked.spec,
             args: asked.args,
-            not_before: moment.not_before,
-            at: moment.at,
+            not_before: moment.not_before.map(wire::time),
+            at: moment.at.map(wire::time),
             metrics: self.metrics.clone(),
+            ..MeasurementRequest::default()
         };
         let measured = service.client.measure(&new);
         let measured = prepare::patiently(service.client.server(), measured).await?;

@@ -18,17 +18,18 @@ use crate::domain::analysis::{Analysis, Library, Request};
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::plan::{Overrides, Plan, Server};
 use crate::domain::run::{Run, RunId};
-use crate::domain::spec::{Argument, Kind, Template, TemplateRef};
+use crate::domain::spec::{Argument, Template};
+use crate::wire::{ArgumentValue, TemplateReference};
 
 /// What a service is to analyse.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) namespace: Option<String>,
     /// Templates that it has.
-    pub(super) templates: Vec<TemplateRef>,
+    pub(super) templates: Vec<TemplateReference>,
     /// Templates that it need not have, merged.
     pub(super) spec: Option<Value>,
-    pub(super) args: Vec<(String, String)>,
+    pub(super) args: Vec<ArgumentValue>,
 }
 
 impl Asked {
@@ -36,6 +37,12 @@ impl Asked {
     /// without files `--template` names what the service has.
     pub(super) fn from_args(args: &TemplateArgs) -> Result<Self, Failure> {
         prepare::refuse_repeated(&args.args)?;
+        let values = args.args.iter().map(|(name, value)| ArgumentValue {
+            name: name.clone(),
+            value: Some(value.clone()),
+            value_from: None,
+        });
+        let values = values.collect();
         if args.files.is_empty() {
             if args.templates.is_empty() {
                 return Err(Failure::from(
@@ -48,7 +55,7 @@ impl Asked {
                 namespace: args.namespace.clone(),
                 templates: args.templates.iter().map(|name| reference(name)).collect(),
                 spec: None,
-                args: args.args.clone(),
+                args: values,
             });
         }
         let prepare::Files { templates, faults } = prepare::read(args)?;
@@ -66,16 +73,18 @@ impl Asked {
             namespace: Some(namespace),
             templates: Vec::new(),
             spec: Some(spec?),
-            args: args.args.clone(),
+            args: values,
         })
     }
 }
 
 /// `apdex`, or `clustertemplates/apdex` for one that every namespace sees.
-fn reference(name: &str) -> TemplateRef {
-    match name.strip_prefix("clustertemplates/") {
-        Some(name) => TemplateRef::new(Kind::Cluster, name),
-        None => TemplateRef::new(Kind::Namespaced, name),
+fn reference(name: &str) -> TemplateReference {
+    let of_cluster = name.strip_prefix("clustertemplates/");
+    TemplateReference {
+        template_name: Some(of_cluster.unwrap_or(name).to_owned()),
+        name: None,
+        cluster_scope: of_cluster.is_some(),
     }
 }
 
@@ -321,7 +330,8 @@ impl RemoteWatch<'_> {
     fn lost(&self, id: &RunId, error: ClientError) -> Failure {
         let is_passing = error.is_passing();
         let failure = if error.is_not_found() {
-            Failure::broken(error).hint("somebody has deleted it")
+            Failure::broken(error)
+                .hint("it was deleted, or the service was started anew without what it had stored")
         } else {
             Failure::from(error)
         };

@@ -19,7 +19,7 @@ use super::service::{Remote, ServiceArgs};
 use super::show;
 use super::signals::interrupted;
 use super::simulate::Stage;
-use crate::client::NewRun;
+use crate::domain::duration::short;
 use crate::domain::measurement::Phase;
 use crate::domain::run::{Run as AnalysisRun, RunId};
 use crate::engine::{Engine, Watched};
@@ -27,7 +27,7 @@ use crate::oap::Oap;
 use crate::ports::{Clock, MetricSource};
 use crate::sim::Service;
 use crate::store::MemoryStore;
-use crate::wire;
+use crate::wire::{self, RunRequest};
 
 /// Judge one analysis to its end
 ///
@@ -137,14 +137,15 @@ impl Run {
         remote::refuse_oap(&self.oap)?;
         let asked = Asked::from_args(&self.template)?;
         let now = service.clock.now();
-        let new = NewRun {
+        let new = RunRequest {
             namespace: asked.namespace,
             templates: asked.templates,
             spec: asked.spec,
             args: asked.args,
             labels: self.labels.iter().cloned().collect(),
-            not_before: self.not_before.map(|when| when.resolve(now)),
-            conclude_after: self.conclude_after,
+            not_before: self.not_before.map(|when| wire::time(when.resolve(now))),
+            conclude_after: self.conclude_after.map(short),
+            ..RunRequest::default()
         };
         let key = self.idempotency_key.clone().unwrap_or_else(remote::key);
         let watch = RemoteWatch {

@@ -123,6 +123,7 @@ impl Serve {
         };
         let settings = Settings {
             most_runs: self.max_runs,
+            ..Settings::default()
         };
         let app = App::new(engine, ports, planner, access, settings, metrics);
         let service = Service {

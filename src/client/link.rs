@@ -11,6 +11,7 @@ use http::header::{
 use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use reqwest::{Response, Url};
+use serde::Serialize;
 use serde_json::Value;
 use tracing::debug;
 
@@ -76,8 +77,12 @@ impl Call {
         self
     }
 
-    pub(super) fn json(self, body: &Value) -> Self {
-        self.body("application/json", body.to_string().into_bytes())
+    /// Texts and numbers with plain keys: nothing in a body can't be written.
+    pub(super) fn json(self, body: &impl Serialize) -> Self {
+        self.body(
+            "application/json",
+            serde_json::to_vec(body).unwrap_or_default(),
+        )
     }
 
     pub(super) fn patient(mut self, patience: Duration) -> Self {

@@ -16,16 +16,16 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::run::{Run, RunId};
 use crate::ports::Clock;
-use crate::wire::read;
+use crate::wire::{MeasurementRequest, RunPatch, RunRequest, read};
 use link::{Call, Link};
 
 pub use error::{ClientError, Problem};
 pub use options::{Options, OptionsError, Token};
-pub use request::{Filter, NewMeasurement, NewRun, Page};
+pub use request::{Filter, Page};
 pub use rollouts::Recorded;
 pub use templates::Manifest;
 
@@ -52,8 +52,8 @@ impl Client {
     }
 
     /// Starts a run. However often it is called with the same `key`, there is one run.
-    pub async fn create_run(&self, new: &NewRun, key: &str) -> Result<Run, ClientError> {
-        let call = Call::new(Method::POST, ["runs"]).json(&new.body()).key(key);
+    pub async fn create_run(&self, new: &RunRequest, key: &str) -> Result<Run, ClientError> {
+        let call = Call::new(Method::POST, ["runs"]).json(new).key(key);
         self.run(call).await
     }
 
@@ -100,14 +100,15 @@ impl Client {
 
     /// Tells a run when its version first took traffic, which can be told once.
     pub async fn set_not_before(&self, id: &RunId, moment: Timestamp) -> Result<Run, ClientError> {
-        let call = Call::new(Method::PATCH, ["runs", &id.0])
-            .json(&json!({ "notBefore": moment.to_string() }));
+        let call = Call::new(Method::PATCH, ["runs", &id.0]).json(&RunPatch {
+            not_before: moment.to_string(),
+        });
         self.run(call).await
     }
 
     /// Measures once.
-    pub async fn measure(&self, new: &NewMeasurement) -> Result<read::Measured, ClientError> {
-        let call = Call::new(Method::POST, ["measurements"]).json(&new.body());
+    pub async fn measure(&self, new: &MeasurementRequest) -> Result<read::Measured, ClientError> {
+        let call = Call::new(Method::POST, ["measurements"]).json(new);
         self.read(call, read::measured).await
     }
 

@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{cut_short, time};
+use super::{PhaseName, cut_short, time};
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::metric_run::MetricRun;
 use crate::domain::plan::MetricPlan;
 use crate::domain::run::Run;
 
 /// A run as a row of a table. Every field is always there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRow {
     /// What tells it apart: `metadata.uid` of the `AnalysisRun`.
@@ -21,6 +22,7 @@ pub struct RunRow {
     templates: String,
     /// Its labels as `name=value`, with commas between them.
     labels: String,
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     /// Whether nothing can follow.
     is_over: bool,
@@ -31,9 +33,13 @@ pub struct RunRow {
     /// The verdict in one line; empty while it is under way.
     explanation: String,
     message: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    #[schema(format = DateTime)]
     completed_at: Option<String>,
+    #[schema(format = DateTime)]
     not_before: Option<String>,
     /// From its start to its end; null while it is under way.
     duration_seconds: Option<f64>,
@@ -49,7 +55,7 @@ pub struct RunRow {
 }
 
 /// A run in small: the row, and each of its metrics in a few fields.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSummary {
     #[serde(flatten)]
@@ -58,10 +64,11 @@ pub struct RunSummary {
 }
 
 /// One metric of a run in small. Every field is always there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSummary {
     name: String,
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     dry_run: bool,
@@ -78,11 +85,13 @@ pub struct MetricSummary {
     /// Why it ended before its own end; null where it came to it.
     cut_short: Option<String>,
     /// The phase of its newest measurement; null before the first one.
+    #[schema(value_type = Option<PhaseName>)]
     last_phase: Option<&'static str>,
     /// The newest number in the first series of that measurement; null where it has none.
     last_value: Option<f64>,
     /// Why that measurement came out as it did, in one line.
     last_reason: String,
+    #[schema(format = DateTime)]
     last_at: Option<String>,
 }
 
@@ -158,7 +167,7 @@ impl MetricSummary {
             cut_short: metric.cut_short.map(|stop| cut_short(stop, run)),
             last_phase: last.map(|last| last.phase.name()),
             last_value: last.and_then(newest_number),
-            last_reason: last.map(reason).unwrap_or_default(),
+            last_reason: last.map(Measurement::reason).unwrap_or_default(),
             last_at: last.map(|last| time(last.started_at)),
         }
     }
@@ -171,17 +180,4 @@ fn duration(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<f64> {
 fn newest_number(measurement: &Measurement) -> Option<f64> {
     let series = measurement.explanation.as_ref()?.series.first()?;
     series.values().last()
-}
-
-/// The reason of the condition that decided, else the message.
-fn reason(measurement: &Measurement) -> String {
-    let decided = measurement
-        .explanation
-        .as_ref()
-        .and_then(|why| why.decided.as_ref())
-        .map(|decided| decided.reason.as_str());
-    match decided {
-        Some(reason) if !reason.is_empty() => reason.to_owned(),
-        Some(_) | None => measurement.message.clone(),
-    }
 }

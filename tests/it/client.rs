@@ -10,14 +10,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use skygate::client::{
-    Client, ClientError, Filter, Manifest, NewMeasurement, NewRun, Options, Token,
-};
+use skygate::client::{Client, ClientError, Filter, Manifest, Options, Token};
 use skygate::clock::FastClock;
 use skygate::domain::run::{Run, RunId};
-use skygate::domain::spec::{Kind, TemplateRef};
+use skygate::domain::spec::Kind;
 use skygate::ports::Clock;
-use skygate::wire;
+use skygate::wire::{self, ArgumentValue, MeasurementRequest, RunRequest, TemplateReference};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -176,14 +174,22 @@ fn id() -> RunId {
 async fn a_run_is_asked_for_in_argos_words_and_under_a_key() {
     let stub = Stub::saying([say(201, &document())]).await;
     let client = stub.client(|options| options.token = Some(Token::new("t0ken")));
-    let new = NewRun {
+    let new = RunRequest {
         namespace: Some("bookinfo".to_owned()),
-        templates: vec![TemplateRef::new(Kind::Cluster, "apdex")],
-        args: vec![("service-name".to_owned(), "a=b".to_owned())],
+        templates: vec![TemplateReference {
+            template_name: Some("apdex".to_owned()),
+            cluster_scope: true,
+            ..TemplateReference::default()
+        }],
+        args: vec![ArgumentValue {
+            name: "service-name".to_owned(),
+            value: Some("a=b".to_owned()),
+            value_from: None,
+        }],
         labels: [("app".to_owned(), "reviews".to_owned())].into(),
-        not_before: Some(start()),
-        conclude_after: Some(Duration::from_mins(30)),
-        spec: None,
+        not_before: Some(wire::time(start())),
+        conclude_after: Some("30m".to_owned()),
+        ..RunRequest::default()
     };
     let created = client.create_run(&new, "k1").await.expect("a run");
     assert_eq!(created.id, id());
@@ -310,7 +316,7 @@ async fn what_may_pass_is_asked_again_under_the_same_key() {
     let client = stub.client(|_| {});
     let begun = stub.clock.now();
     client
-        .create_run(&NewRun::default(), "k2")
+        .create_run(&RunRequest::default(), "k2")
         .await
         .expect("a run");
     assert_eq!(stub.lines().len(), 5);
@@ -568,7 +574,7 @@ async fn faults_come_with_their_places() {
     let stub = Stub::saying([say(422, &problem)]).await;
     let error = stub
         .client(|_| {})
-        .measure(&NewMeasurement::default())
+        .measure(&MeasurementRequest::default())
         .await
         .expect_err("faults");
     let ClientError::Problem(problem) = error else {

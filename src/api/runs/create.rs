@@ -16,11 +16,14 @@ use crate::api::App;
 use crate::api::access::Caller;
 use crate::api::extract::Document;
 use crate::api::problem::{Kind, Problem};
+use crate::api::templates::without_credentials;
 use crate::domain::analysis::Request;
 use crate::domain::fault::shown;
+use crate::domain::plan::Plan;
 use crate::domain::run::{Run, RunId};
 use crate::domain::spec::{self, RunBody};
 use crate::ports::{Inserted, RequestKey};
+use crate::wire::{AnalysisRun, RunRequest};
 
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 255;
@@ -35,13 +38,36 @@ pub enum Started {
 }
 
 /// Starts a run, once however often the same request is sent with the same `Idempotency-Key`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/runs",
+    tag = "runs",
+    operation_id = "startRun",
+    params(
+        ("idempotency-key" = Option<String>, Header, description = "The same key with the same request starts no second run")
+    ),
+    request_body(
+        description = "JSON or YAML",
+        content(
+            (RunRequest = "application/json"),
+            (RunRequest = "application/yaml")
+        )
+    ),
+    responses(
+        (status = 201, description = "The new run", body = AnalysisRun, headers(("location" = String))),
+        (status = 200, description = "The run that the same request has started before", body = AnalysisRun, headers(("location" = String))),
+    )
+)]
 pub(in crate::api) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    Document(body): Document,
+    Document(mut body): Document,
 ) -> Result<Response, Problem> {
     let request = request_key(&headers, &caller, "runs", &body)?;
+    if let Some(spec) = body.get_mut("spec") {
+        without_credentials(spec);
+    }
     let started = start(&app, RunBody::read(&body), request).await?;
     answer(&app, started).await
 }
@@ -63,36 +89,51 @@ pub async fn start(
     body: RunBody,
     request: Option<RequestKey>,
 ) -> Result<Started, Problem> {
+    begin(app, request, async {
+        let RunBody {
+            request: asked,
+            labels,
+            not_before,
+            conclude_after,
+        } = body;
+        let (namespace, name) = (asked.namespace.clone(), name_of(&asked));
+        let templates = templates_of(&asked);
+        let plan = app.planner.plan(asked).await?;
+        let mut run = new_run(app, &namespace, &name, plan);
+        run.labels = labels;
+        run.templates = templates;
+        run.not_before = not_before;
+        run.conclude_after = conclude_after;
+        Ok(run)
+    })
+    .await
+}
+
+/// Starts the run that is made by `make`, unless `request` was made before.
+pub(super) async fn begin(
+    app: &App,
+    request: Option<RequestKey>,
+    make: impl Future<Output = Result<Run, Problem>>,
+) -> Result<Started, Problem> {
     if let Some(request) = &request
         && let Some(before) = app.ports.store.requested(request).await?
     {
         return outcome(before, RunId(String::new()));
     }
     app.refuse_too_many().await?;
-    let RunBody {
-        request: asked,
-        labels,
-        not_before,
-        conclude_after,
-    } = body;
-    let (namespace, name, templates) = (
-        asked.namespace.clone(),
-        name_of(&asked),
-        templates_of(&asked),
-    );
-    let plan = app.planner.plan(asked).await?;
-    let id = RunId(uuid::Uuid::new_v4().to_string());
-    let now = app.ports.clock.now();
-    let mut run = Run::new(id.clone(), namespace, name, plan, now);
-    run.labels = labels;
-    run.templates = templates;
-    run.not_before = not_before;
-    run.conclude_after = conclude_after;
+    let run = make.await?;
+    let id = &run.id;
     let inserted = app.engine.start_once(&run, request.as_ref()).await?;
     if inserted == Inserted::New {
-        info!(run.id = %id, run.namespace = run.namespace, run.name = run.name, "run `{id}` was started: `{}`", run.name);
+        info!(run.id = %id, run.namespace, run.name, "run `{id}` was started: `{}`", run.name);
     }
-    outcome(inserted, id)
+    outcome(inserted, run.id)
+}
+
+/// A run of `plan`, created now.
+pub(super) fn new_run(app: &App, namespace: &str, name: &str, plan: Arc<Plan>) -> Run {
+    let id = RunId(uuid::Uuid::new_v4().to_string());
+    Run::new(id, namespace, name, plan, app.ports.clock.now())
 }
 
 fn outcome(inserted: Inserted, id: RunId) -> Result<Started, Problem> {

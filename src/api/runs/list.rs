@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::App;
 use crate::api::extract::Parameters;
@@ -26,7 +27,7 @@ const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 500;
 
 /// A page of runs, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct RunPage {
     /// One run a row, in flat fields.
     items: Vec<RunRow>,
@@ -35,6 +36,25 @@ pub(in crate::api) struct RunPage {
 }
 
 /// The runs that the parameters describe, newest first, as flat rows.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs",
+    tag = "runs",
+    operation_id = "listRuns",
+    params(
+        ("namespace" = Option<String>, Query, description = "Only those of this namespace"),
+        ("template" = Option<String>, Query, description = "Only those that were asked for by this template; `clustertemplates/NAME` for one of a cluster"),
+        ("phase" = Option<Vec<String>>, Query, description = "Only those in one of these phases; repeated, or with commas between them"),
+        ("label" = Option<Vec<String>>, Query, description = "Only those with this label, `NAME=VALUE`; repeated for further ones"),
+        ("from" = Option<String>, Query, description = "Only those created at this moment or later: RFC 3339, or milliseconds since 1970"),
+        ("to" = Option<String>, Query, description = "Only those created before this moment"),
+        ("limit" = Option<u32>, Query, description = "How many rows a page has: 1 to 500, 100 by default", minimum = 1, maximum = 500),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before it")
+    ),
+    responses(
+        (status = 200, description = "A page of runs", body = RunPage),
+    )
+)]
 pub(in crate::api) async fn list(
     State(app): State<Arc<App>>,
     uri: Uri,

@@ -1,9 +1,14 @@
 //! Runs: started, looked at, waited for, changed, ended.
 
-mod create;
-mod get;
-mod list;
-mod summary;
+pub(in crate::api) mod create;
+pub(in crate::api) mod delete;
+pub(in crate::api) mod events;
+pub(in crate::api) mod get;
+pub(in crate::api) mod list;
+pub(in crate::api) mod patch;
+pub(in crate::api) mod rerun;
+pub(in crate::api) mod summary;
+pub(in crate::api) mod terminate;
 mod wait;
 
 use axum::http::header::LOCATION;
@@ -18,9 +23,14 @@ use crate::engine::Watched;
 
 pub(super) use create::create;
 pub use create::{Started, start};
+pub(super) use delete::delete;
+pub(super) use events::events;
 pub(super) use get::get;
 pub(super) use list::list;
+pub(super) use patch::patch;
+pub(super) use rerun::rerun;
 pub(super) use summary::summary;
+pub(super) use terminate::terminate;
 pub(super) use wait::LONGEST_WAIT;
 
 /// The run of that id, to look at it and to wait for what becomes of it.

@@ -16,6 +16,21 @@ use crate::wire::RunSummary;
 /// A run in few fields, each of them always there: for callers that pick by JSONPath, such as Argo's `web` provider.
 ///
 /// `wait` is that of the run itself.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs/{id}/summary",
+    tag = "runs",
+    operation_id = "getRunSummary",
+    params(
+        ("id" = String, Path, description = "The run's `metadata.uid`"),
+        ("wait" = Option<String>, Query, description = "Wait until the run has changed or ended, a Go duration up to 60s, or seconds", example = "30s"),
+        ("if-none-match" = Option<String>, Header, description = "The `ETag` of what the caller has seen")
+    ),
+    responses(
+        (status = 200, description = "The run in small", body = RunSummary, headers(("etag" = String))),
+        (status = 304, description = "It is as the caller has seen it"),
+    )
+)]
 pub(in crate::api) async fn summary(
     State(app): State<Arc<App>>,
     Id(id): Id,

@@ -8,6 +8,7 @@ use crate::api::App;
 use crate::api::extract::Parameters;
 use crate::api::problem::Problem;
 use crate::api::rendering::Written;
+use crate::domain::run::Run;
 use crate::engine::Watched;
 
 /// The longest wait that a caller gets, whatever is asked for.
@@ -52,4 +53,27 @@ pub(super) async fn for_news(
             () = &mut stopped => return Some(written),
         }
     }
+}
+
+/// How long a caller who wants something done waits for it.
+const MOMENT: Duration = Duration::from_secs(5);
+
+/// Waits until the run is as it `should` be, or a moment has passed; `false` where it is gone.
+pub(super) async fn until(app: &App, watched: &mut Watched, should: impl Fn(&Run) -> bool) -> bool {
+    let time_is_up = tokio::time::sleep(MOMENT);
+    let stopped = app.health.stopped();
+    tokio::pin!(time_is_up, stopped);
+    while !should(watched.run()) {
+        tokio::select! {
+            biased;
+            is_there = watched.changed() => {
+                if !is_there {
+                    return false;
+                }
+            }
+            () = &mut time_is_up => return true,
+            () = &mut stopped => return true,
+        }
+    }
+    true
 }

@@ -36,6 +36,16 @@ impl Service {
         }
     }
 
+    /// Kills it, as a crash would, and has another one take its place.
+    fn restart(&mut self, args: &[&str]) {
+        let listen = self.url.strip_prefix("http://").expect("its URL");
+        let process = command(&[&["serve", "--listen", listen], args].concat());
+        // The old one is gone, and its port free, once it has been waited for.
+        self.process.kill();
+        self.process = Running::start(process, Follow::Stdout);
+        self.process.line_with("http://");
+    }
+
     fn process(args: &[&str]) -> (Running, String) {
         let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
         let process = Running::start(command(&args), Follow::Stdout);
@@ -349,14 +359,20 @@ fn what_only_the_service_can_know_is_said_by_it() {
         (Some(2), ""),
         "{ended:?}"
     );
-    insta::assert_snapshot!(stable(&ended.stderr), @"");
+    insta::assert_snapshot!(stable(&ended.stderr), @"error: spec.args[0].valueFrom.secretKeyRef: no secret `s` with the key `k`: this service has no secrets; its operator can give it some: serve --secrets DIR, with a file DIR/default/s/k");
     let ended = service.skygate(&["run", "-f", &file, "--arg", "service-name=hunter2"]);
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
         (Some(2), ""),
         "{ended:?}"
     );
-    insta::assert_snapshot!(stable(&ended.stderr), @"");
+    assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .starts_with("error: args[0].value: argument `service-name` is a secret"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -453,4 +469,257 @@ fn flags_that_contradict_each_other_are_usage() {
     check(&["run"], "nothing says what to measure");
     let without = skygate(&["measure"]);
     assert!(without.stderr.contains("--file <FILE>"), "{without:?}");
+}
+
+/// Starts `run` with these arguments, interrupts it after its first measurement, and says what came of it.
+fn interrupted(command: Command) -> (Option<i32>, String) {
+    let run = Running::start(command, Follow::Stderr);
+    run.line_with("apdex #1 Successful");
+    run.signal("INT");
+    let (code, stdout) = run.end();
+    (code, stable(&stdout))
+}
+
+#[test]
+fn an_interrupt_terminates_the_run_or_leaves_it() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &endless());
+    let args = ["run", "-f", &file, "--arg", "service-name=checkout"];
+    let here = interrupted(command(&[args.as_slice(), &["--oap", &oap.url]].concat()));
+    assert_eq!(here.0, Some(130), "{here:?}");
+    assert!(
+        here.1
+            .starts_with("Running: interrupted before it was over\n"),
+        "{here:?}"
+    );
+
+    let label = |name: &'static str| ["--label", name];
+    let ended = [args.as_slice(), &label("run=ended")].concat();
+    assert_eq!(interrupted(service.command(&ended)), here);
+    let left = [args.as_slice(), &label("run=left"), &["--leave"]].concat();
+    assert_eq!(interrupted(service.command(&left)), here);
+
+    let phase = |name| rows(&service, &["--label", name])[0]["phase"].clone();
+    assert_eq!(phase("run=ended"), "Successful", "Argo's word for it");
+    assert_eq!(phase("run=left"), "Running");
+}
+
+#[test]
+fn runs_are_terminated_repeated_and_deleted() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &endless());
+    let args = [
+        "run",
+        "-f",
+        &file,
+        "--arg",
+        "service-name=checkout",
+        "-q",
+        "--timeout",
+        "6s",
+    ];
+    assert_eq!(service.skygate(&args).code, Some(5));
+    let id = |row: &Value| row["id"].as_str().expect("an id").to_owned();
+    let first = id(&rows(&service, &[])[0]);
+
+    let again = service.skygate(&["runs", "rerun", &first]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let second = again.stdout.trim_end().to_owned();
+    assert_eq!(id(&rows(&service, &[])[0]), second);
+
+    let ended = service.skygate(&["runs", "terminate", &first, &second]);
+    assert_eq!(
+        ended.stdout,
+        format!("terminated {first}\nterminated {second}\n"),
+        "{ended:?}"
+    );
+    let watched = service.skygate(&["runs", "watch", &first]);
+    assert_eq!(watched.code, Some(0), "{watched:?}");
+    assert!(
+        watched
+            .stdout
+            .starts_with("Successful: terminated; good measurements: apdex 1 of 1\n"),
+        "{watched:?}"
+    );
+
+    let gone = service.skygate(&["runs", "delete", &first]);
+    assert_eq!(
+        (gone.code, gone.stdout),
+        (Some(0), format!("deleted {first}\n"))
+    );
+    let missing = service.skygate(&["runs", "get", &first]);
+    assert_eq!(
+        (missing.code, missing.stdout.as_str()),
+        (Some(2), ""),
+        "{missing:?}"
+    );
+    assert!(
+        missing
+            .stderr
+            .contains(&format!("There is no such thing: no run `{first}`")),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn a_measurement_of_a_service_is_shown_as_one_of_this_process() {
+    let oap = Oap::start(&["good=healthy", "bad=frustrated", "none=absent"]);
+    let service = Service::asking(&oap);
+    let file = service.file("template.yaml", &endless());
+    let applied = service.skygate(&["templates", "apply", "-f", &file]);
+    assert_eq!(
+        (applied.code, applied.stdout.as_str()),
+        (Some(0), "created AnalysisTemplate default/apdex\n"),
+        "{applied:?}"
+    );
+    for (name, code) in [("good", 0), ("bad", 1), ("none", 3)] {
+        let arg = format!("service-name={name}");
+        let args = ["measure", "--arg", &arg];
+        let here = skygate(&[args.as_slice(), &["-f", &file, "--oap", &oap.url]].concat());
+        let sent = service.skygate(&[args.as_slice(), &["-f", &file]].concat());
+        let stored = service.skygate(&[args.as_slice(), &["--template", "apdex"]].concat());
+        assert_eq!(here.code, Some(code), "{here:?}");
+        assert!(
+            here.stdout.contains(&format!(
+                "entity      scope Service, serviceName \"{name}\", normal true"
+            )),
+            "{here:?}"
+        );
+        for there in [sent, stored] {
+            assert_eq!(there.code, here.code, "{there:?}");
+            assert_eq!(stable(&there.stdout), stable(&here.stdout));
+        }
+    }
+    let unknown = service.skygate(&[
+        "measure",
+        "-f",
+        &file,
+        "--arg",
+        "service-name=good",
+        "--metric",
+        "x",
+    ]);
+    assert_eq!(
+        (unknown.code, unknown.stdout.as_str()),
+        (Some(2), ""),
+        "{unknown:?}"
+    );
+    assert!(
+        unknown.stderr.contains("no metric `x`; there are `apdex`"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn templates_are_kept_and_run_by_name() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let none = service.skygate(&["templates", "list"]);
+    assert_eq!(
+        (none.stdout.as_str(), none.stderr.as_str()),
+        ("", "no templates\n")
+    );
+    let cluster = quick()
+        .replace("kind: AnalysisTemplate", "kind: ClusterAnalysisTemplate")
+        .replace("name: apdex }", "name: everywhere }");
+    let both = service.file("both.yaml", &format!("{}---{cluster}", quick()));
+    let applied = service.skygate(&["templates", "apply", "-f", &both, "-n", "shop"]);
+    assert_eq!(
+        applied.stdout,
+        "created AnalysisTemplate shop/apdex\ncreated ClusterAnalysisTemplate everywhere\n",
+        "{applied:?}"
+    );
+    let again = service.skygate(&["templates", "apply", "-f", &both, "-n", "shop"]);
+    assert!(
+        again
+            .stdout
+            .starts_with("unchanged AnalysisTemplate shop/apdex\n"),
+        "{again:?}"
+    );
+    insta::assert_snapshot!(service.skygate(&["templates", "list"]).stdout, @r"
+    NAMESPACE  NAME   METRICS  ARGS
+    shop       apdex  apdex    service-name
+    ");
+    insta::assert_snapshot!(service.skygate(&["templates", "list", "--cluster"]).stdout, @r"
+    NAMESPACE  NAME        METRICS  ARGS
+               everywhere  apdex    service-name
+    ");
+
+    let args = ["run", "--arg", "service-name=checkout", "-q"];
+    let named =
+        service.skygate(&[args.as_slice(), &["--template", "apdex", "-n", "shop"]].concat());
+    assert_eq!(named.code, Some(0), "{named:?}");
+    let everywhere = service.skygate(
+        &[
+            args.as_slice(),
+            &["--template", "clustertemplates/everywhere"],
+        ]
+        .concat(),
+    );
+    assert_eq!(everywhere.code, Some(0), "{everywhere:?}");
+    assert_eq!(
+        rows(&service, &["--template", "clustertemplates/everywhere"]).len(),
+        1
+    );
+    let missing =
+        service.skygate(&[args.as_slice(), &["--template", "apdx", "-n", "shop"]].concat());
+    assert_eq!(
+        (missing.code, missing.stdout.as_str()),
+        (Some(2), ""),
+        "{missing:?}"
+    );
+    assert!(
+        missing.stderr.contains("hint: did you mean `apdex`?"),
+        "{missing:?}"
+    );
+
+    let got = service.skygate(&["templates", "get", "apdex", "-n", "shop"]);
+    let manifest: Value = serde_norway::from_str(&got.stdout).expect("YAML");
+    let written: Value = serde_norway::from_str(&quick()).expect("YAML");
+    assert_eq!(manifest["spec"], written["spec"]);
+    let deleted = service.skygate(&["templates", "delete", "apdex", "-n", "shop"]);
+    assert_eq!(
+        (deleted.code, deleted.stdout.as_str()),
+        (Some(0), "deleted AnalysisTemplate shop/apdex\n")
+    );
+    assert_eq!(
+        service
+            .skygate(&["templates", "get", "apdex", "-n", "shop"])
+            .code,
+        Some(2)
+    );
+
+    let wrong = service.file(
+        "wrong.yaml",
+        &quick().replace("failureLimit", "failurelimit"),
+    );
+    let refused = service.skygate(&["templates", "apply", "-f", &wrong]);
+    assert_eq!(
+        (refused.code, refused.stdout.as_str()),
+        (Some(2), ""),
+        "{refused:?}"
+    );
+    assert!(
+        stable(&refused.stderr).starts_with("error: TMP/wrong.yaml: spec.metrics[0].failurelimit: unknown field, did you mean `failureLimit`?\n"),
+        "{refused:?}"
+    );
+}
+
+/// A run that a service forgets because it is killed, and has nothing that lasts.
+#[test]
+fn a_service_that_has_lost_the_run_says_so() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let mut service = Service::start(&["--oap", &oap.url, "--store", "memory:"]);
+    let file = service.file("template.yaml", &endless());
+    let run = Running::start(
+        service.command(&["run", "-f", &file, "--arg", "service-name=checkout"]),
+        Follow::Stderr,
+    );
+    run.line_with("apdex #1 Successful");
+    service.restart(&["--oap", &oap.url, "--store", "memory:"]);
+    run.line_with("no run `");
+    run.line_with("hint: it was deleted, or the service was started anew");
+    assert_eq!(run.end(), (Some(4), String::new()));
 }
