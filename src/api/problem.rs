@@ -288,6 +288,13 @@ impl From<StoreError> for Problem {
                 )
             }
             .retry_after(Duration::from_secs(5)),
+            StoreError::SecretSupplied(name) => Self::new(
+                Kind::Invalid,
+                format!(
+                    "the argument {} is a secret, and its value would be kept with the run: name the secret instead",
+                    crate::domain::fault::shown(name)
+                ),
+            ),
             StoreError::Exists(_) | StoreError::LeaseLost(_) | StoreError::Unreadable(..) => {
                 Self::internal(error)
             }

@@ -13,6 +13,7 @@ mod outcome;
 mod prepare;
 mod progress;
 mod remote;
+mod report;
 mod run;
 mod runs;
 mod serve;
@@ -110,10 +111,10 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Serve(command) => command.execute().await,
         Command::Run(command) => command.execute().await,
-        Command::Measure(command) => unless_interrupted(command.execute()).await,
+        Command::Measure(command) => command.execute().await,
         Command::Eval(command) => command.execute(),
-        Command::Validate(command) => unless_interrupted(command.execute()).await,
-        Command::Templates(command) => unless_interrupted(command.execute()).await,
+        Command::Validate(command) => or_interrupted(command.execute()).await,
+        Command::Templates(command) => or_interrupted(command.execute()).await,
         Command::Runs(command) => command.execute().await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
@@ -121,15 +122,21 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
     }
 }
 
-/// `work`, given up when the process is asked to end. The work goes first: while it waits for stdin the system's own answer to Ctrl-C is right.
-async fn unless_interrupted(
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
+/// What comes of `work`; `None` where the process is asked to end before. The work goes first: while it waits for stdin the system's own answer to Ctrl-C is right.
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        outcome = work => outcome,
-        () = async { interrupted().await } => Ok(Outcome::Interrupted),
+        done = work => Some(done),
+        () = async { interrupted().await } => None,
     }
+}
+
+/// The outcome of `work`, which may be that somebody asked it to end.
+async fn or_interrupted(
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let done = unless_interrupted(work).await;
+    done.unwrap_or(Ok(Outcome::Interrupted))
 }
 
 /// The whole command line, for completions and for tests of its help.

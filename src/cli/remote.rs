@@ -24,7 +24,9 @@ use crate::wire::{ArgumentValue, TemplateReference};
 /// What a service is to analyse.
 #[derive(Debug)]
 pub(super) struct Asked {
-    pub(super) namespace: Option<String>,
+    pub(super) namespace: String,
+    /// What it is called: its only template, or all of them joined.
+    pub(super) name: String,
     /// Templates that it has.
     pub(super) templates: Vec<TemplateReference>,
     /// Templates that it need not have, merged.
@@ -52,7 +54,11 @@ impl Asked {
                 ));
             }
             return Ok(Self {
-                namespace: args.namespace.clone(),
+                namespace: args
+                    .namespace
+                    .clone()
+                    .unwrap_or_else(|| "default".to_owned()),
+                name: joined(args.templates.iter().map(String::as_str)),
                 templates: args.templates.iter().map(|name| reference(name)).collect(),
                 spec: None,
                 args: values,
@@ -61,6 +67,7 @@ impl Asked {
         let prepare::Files { templates, faults } = prepare::read(args)?;
         let chosen = prepare::choose(&templates, &args.templates)?;
         let namespace = prepare::namespace(args, &templates, &chosen);
+        let name = joined(chosen.iter().map(|reference| reference.name.as_str()));
         let request = Request {
             namespace: namespace.clone(),
             templates: chosen,
@@ -70,7 +77,8 @@ impl Asked {
         let library = Library::gather(templates)?;
         check(&library, &request, &args.args, faults)?;
         Ok(Self {
-            namespace: Some(namespace),
+            namespace,
+            name,
             templates: Vec::new(),
             spec: Some(spec?),
             args: values,
@@ -78,9 +86,19 @@ impl Asked {
     }
 }
 
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names
+        .map(|name| name.strip_prefix(OF_CLUSTER).unwrap_or(name))
+        .collect();
+    names.join("-")
+}
+
+/// What stands before the name of a template that every namespace sees.
+const OF_CLUSTER: &str = "clustertemplates/";
+
 /// `apdex`, or `clustertemplates/apdex` for one that every namespace sees.
 fn reference(name: &str) -> TemplateReference {
-    let of_cluster = name.strip_prefix("clustertemplates/");
+    let of_cluster = name.strip_prefix(OF_CLUSTER);
     TemplateReference {
         template_name: Some(of_cluster.unwrap_or(name).to_owned()),
         name: None,

@@ -8,13 +8,12 @@ use clap::Args;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::options::{
-    OapArgs, Output, TemplateArgs, When, name_and_value, positive_duration, when,
-};
-use super::outcome::{Failure, Outcome, print, tell, write};
+use super::options::{OapArgs, TemplateArgs, When, name_and_value, positive_duration, when};
+use super::outcome::{Failure, Outcome, tell};
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::remote::{self, Asked, Interrupted, RemoteWatch};
+use super::report::{Delivery, Report, ReportArgs, Told};
 use super::service::{Remote, ServiceArgs};
 use super::show;
 use super::signals::interrupted;
@@ -50,13 +49,12 @@ pub(super) struct Run {
     #[arg(long, value_name = "TIME", value_parser = when)]
     not_before: Option<When>,
 
-    /// Form of the result; json and yaml are an AnalysisRun
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-
     /// No progress and no warnings on stderr
     #[arg(short, long)]
     quiet: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     template: TemplateArgs,
@@ -101,6 +99,7 @@ Examples:
   skygate run -f apdex.yaml --arg service-name=checkout --simulate checkout=degraded@10m
   skygate run -f apdex.yaml --arg service-name=checkout -o json | jq .status.phase
   skygate run --server http://skygate:8080 --template apdex --arg service-name=checkout
+  skygate run -f apdex.yaml --arg service-name=checkout -o junit=skygate.xml --fail-on failed,error
 
 Exit codes:
   0    Successful
@@ -113,19 +112,24 @@ Exit codes:
 
 impl Run {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, self.quiet)?;
+        let judged = self.judge().await;
+        delivery.close(judged.map(Some))
+    }
+
+    async fn judge(&self) -> Result<Told<wire::AnalysisRun>, Failure> {
         let (run, ending) = match self.service.open()? {
             Some(service) => self.there(&service).await?,
             None => self.here().await?,
         };
-        self.show(&run, ending)?;
-        if self.simulate.is_none() && self.service.server.is_none() && run.phase == Phase::Error {
-            let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
-            prepare::suggest_elsewhere(&self.oap, measurements);
-        }
-        Ok(match ending {
-            Ending::Over => run.phase.into(),
-            Ending::TimedOut => Outcome::TimedOut,
-            Ending::Interrupted => Outcome::Interrupted,
+        let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
+        let is_local = self.simulate.is_none() && self.service.server.is_none();
+        let is_at_a_loss = is_local && run.phase == Phase::Error;
+        Ok(Told {
+            report: Report::of_run(&run, ending),
+            text: show::run(&run, ending),
+            whole: wire::AnalysisRun::new(&run),
+            hint: prepare::elsewhere(&self.oap, measurements).filter(|_| is_at_a_loss),
         })
     }
 
@@ -138,7 +142,8 @@ impl Run {
         let asked = Asked::from_args(&self.template)?;
         let now = service.clock.now();
         let new = RunRequest {
-            namespace: asked.namespace,
+            namespace: Some(asked.namespace),
+            name: asked.spec.is_some().then_some(asked.name),
             templates: asked.templates,
             spec: asked.spec,
             args: asked.args,
@@ -214,15 +219,6 @@ impl Run {
                 asked = server;
             }
             tell(&format!("  {}", show::metric(metric)));
-        }
-    }
-
-    fn show(&self, run: &AnalysisRun, ending: Ending) -> Result<(), Failure> {
-        let whole = || wire::AnalysisRun::new(run);
-        match self.output {
-            Output::Text => print(&show::run(run, ending)),
-            Output::Json => write(&wire::json(&whole()).map_err(Failure::broken)?),
-            Output::Yaml => write(&wire::yaml(&whole()).map_err(Failure::broken)?),
         }
     }
 }

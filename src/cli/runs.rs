@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::options::{Output, When, name_and_value, positive_duration, when};
 use super::outcome::{Failure, Outcome, print, tell, write};
 use super::remote::{self, Interrupted, RemoteWatch};
+use super::report::{Delivery, Report, ReportArgs, Told};
 use super::run::Ending;
 use super::service::{Remote, ServiceArgs};
 use super::signals::interrupted;
-use super::{prepare, show, unless_interrupted};
+use super::{or_interrupted, prepare, show, unless_interrupted};
 use crate::client::Filter;
 use crate::domain::duration::short;
 use crate::domain::run::{Run, RunId};
@@ -80,9 +81,8 @@ struct Get {
     #[arg(value_name = "ID")]
     id: String,
 
-    /// Form of the result; json and yaml are an AnalysisRun
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     service: ServiceArgs,
@@ -103,13 +103,12 @@ struct Watch {
     #[arg(long, value_name = "DURATION", env = "SKYGATE_TIMEOUT", value_parser = positive_duration)]
     timeout: Option<Duration>,
 
-    /// Form of the result; json and yaml are an AnalysisRun
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-
     /// No progress on stderr
     #[arg(short, long)]
     quiet: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     service: ServiceArgs,
@@ -157,12 +156,12 @@ struct Rerun {
 impl Runs {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
         match self.command {
-            Command::List(command) => unless_interrupted(command.execute()).await,
-            Command::Get(command) => unless_interrupted(command.execute()).await,
+            Command::List(command) => or_interrupted(command.execute()).await,
+            Command::Get(command) => command.execute().await,
             Command::Watch(command) => command.execute().await,
-            Command::Terminate(command) => unless_interrupted(command.execute()).await,
-            Command::Delete(command) => unless_interrupted(command.execute()).await,
-            Command::Rerun(command) => unless_interrupted(command.execute()).await,
+            Command::Terminate(command) => or_interrupted(command.execute()).await,
+            Command::Delete(command) => or_interrupted(command.execute()).await,
+            Command::Rerun(command) => or_interrupted(command.execute()).await,
         }
     }
 }
@@ -276,20 +275,30 @@ fn cut(text: &str) -> String {
 
 impl Get {
     async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, false)?;
+        delivery.close(unless_interrupted(self.found()).await.transpose())
+    }
+
+    async fn found(&self) -> Result<Told<wire::AnalysisRun>, Failure> {
         let service = self.service.required()?;
-        let id = RunId(self.id);
+        let id = RunId(self.id.clone());
         let run = patiently(&service, service.client.get_run(&id)).await?;
-        show_run(&run, Ending::Over, self.output)?;
-        Ok(run.phase.into())
+        Ok(told(&run, Ending::Over))
     }
 }
 
 impl Watch {
     async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, self.quiet)?;
+        delivery.close(self.seen().await)
+    }
+
+    /// `None`: it was interrupted before the service had answered.
+    async fn seen(&self) -> Result<Option<Told<wire::AnalysisRun>>, Failure> {
         let interrupt = interrupted();
         tokio::pin!(interrupt);
         let service = self.service.required()?;
-        let id = RunId(self.id);
+        let id = RunId(self.id.clone());
         let watch = RemoteWatch {
             service: &service,
             timeout: self.timeout,
@@ -299,15 +308,10 @@ impl Watch {
         let run = patiently(&service, service.client.get_run(&id));
         let run = tokio::select! {
             run = run => run?,
-            () = &mut interrupt => return Ok(Outcome::Interrupted),
+            () = &mut interrupt => return Ok(None),
         };
         let (run, ending) = watch.to_end(run, interrupt).await?;
-        show_run(&run, ending, self.output)?;
-        Ok(match ending {
-            Ending::Over => run.phase.into(),
-            Ending::TimedOut => Outcome::TimedOut,
-            Ending::Interrupted => Outcome::Interrupted,
-        })
+        Ok(Some(told(&run, ending)))
     }
 }
 
@@ -349,11 +353,12 @@ async fn patiently<T>(service: &Remote, answer: impl Future<Output = T>) -> T {
     prepare::patiently(service.client.server(), answer).await
 }
 
-fn show_run(run: &Run, ending: Ending, output: Output) -> Result<(), Failure> {
-    let whole = || wire::AnalysisRun::new(run);
-    match output {
-        Output::Text => print(&show::run(run, ending)),
-        Output::Json => write(&wire::json(&whole()).map_err(Failure::broken)?),
-        Output::Yaml => write(&wire::yaml(&whole()).map_err(Failure::broken)?),
+/// A run as `skygate run` tells it.
+fn told(run: &Run, ending: Ending) -> Told<wire::AnalysisRun> {
+    Told {
+        report: Report::of_run(run, ending),
+        text: show::run(run, ending),
+        whole: wire::AnalysisRun::new(run),
+        hint: None,
     }
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +16,12 @@ use super::signals::interrupted;
 use super::simulate::{listen, socket_address};
 use crate::api::{Access, App, Limits, Planner, Ports, Service, Settings, Tokens};
 use crate::clock::SystemClock;
-use crate::domain::plan::{Overrides, Server};
+use crate::domain::analysis::Analysis;
+use crate::domain::plan::{Overrides, Plan, Server};
 use crate::engine::Engine;
-use crate::ports::{Clock, MetricSource, Observer, Records, Store};
+use crate::ports::{Clock, MetricSource, Observer, Store};
 use crate::secrets::SecretFiles;
-use crate::store::MemoryStore;
+use crate::store::{self, Kept, MemoryStore, OpenError};
 use crate::telemetry::{Format, Metrics, ObservedSource, ObservedStore};
 
 /// Run the service: an HTTP API over runs that go on whatever happens
@@ -35,14 +35,14 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDR:PORT", env = "SKYGATE_LISTEN", default_value = "127.0.0.1:8480", value_parser = socket_address)]
     listen: SocketAddr,
 
-    /// Where runs and templates are kept: memory: for as long as the process lives
+    /// Where runs and templates are kept: sqlite:PATH, or memory: for as long as the process lives
     #[arg(
         long,
         value_name = "URL",
         env = "SKYGATE_STORE",
-        default_value = "memory:"
+        default_value = "sqlite:skygate.db"
     )]
-    store: StoreUrl,
+    store: String,
 
     /// How long ended runs are kept that have no ttlStrategy: 7d, 12h
     #[arg(long, value_name = "DURATION", env = "SKYGATE_RETAIN", default_value = "7d", value_parser = days_or_duration)]
@@ -112,7 +112,12 @@ impl Serve {
         let source = prepare::closed_oap(&self.oap, Arc::clone(&clock))?;
         let source: Arc<dyn MetricSource> =
             Arc::new(ObservedSource::new(source, Arc::clone(&metrics)));
-        let ports = self.ports(Arc::clone(&clock), &metrics)?;
+        let kept = self.open(secrets.clone(), overrides.clone())?;
+        let ports = Ports {
+            clock: Arc::clone(&clock),
+            store: Arc::new(ObservedStore::new(kept.runs, Arc::clone(&metrics))),
+            records: Arc::new(ObservedStore::new(kept.records, Arc::clone(&metrics))),
+        };
         let engine = Engine::new(clock, Arc::clone(&ports.store), Arc::clone(&source))
             .observed_by(Arc::clone(&metrics) as Arc<dyn Observer>);
         let planner = Planner {
@@ -174,10 +179,25 @@ impl Serve {
         Ok(SecretFiles::of_service(self.secrets.clone()))
     }
 
-    fn ports(&self, clock: Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Ports, Failure> {
-        match &self.store {
-            StoreUrl::Memory => Ok(observed(Arc::new(MemoryStore::default()), clock, metrics)),
+    /// Opens the store. Its runs are planned once more with the secrets and the servers that there are now.
+    fn open(&self, secrets: SecretFiles, overrides: Overrides) -> Result<Kept, Failure> {
+        if self.store == "memory:" {
+            let memory = Arc::new(MemoryStore::default());
+            return Ok(Kept {
+                runs: Arc::clone(&memory) as Arc<dyn Store>,
+                records: memory,
+            });
         }
+        let planner = move |analysis: &Analysis| {
+            Plan::make_again(analysis, &overrides, &|namespace, name, key| {
+                secrets.find(namespace, name, key)
+            })
+        };
+        store::open(&self.store, Arc::new(planner)).map_err(|error| match error {
+            OpenError::Url(url) => Failure::usage(anyhow!("--store `{url}` names no store"))
+                .hint("--store sqlite:PATH keeps runs in a file, --store memory: nowhere"),
+            error => Failure::broken(anyhow::Error::new(error).context("failed to open the store")),
+        })
     }
 
     /// Says what an operator may not have meant.
@@ -190,36 +210,6 @@ impl Serve {
                 "warning: --open: whoever reaches {} may do everything",
                 self.listen
             ));
-        }
-    }
-}
-
-fn observed<S: Store + Records + 'static>(
-    store: Arc<S>,
-    clock: Arc<dyn Clock>,
-    metrics: &Arc<Metrics>,
-) -> Ports {
-    let store = Arc::new(ObservedStore::new(store, Arc::clone(metrics)));
-    Ports {
-        clock,
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        records: store,
-    }
-}
-
-/// Where runs and records are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum StoreUrl {
-    Memory,
-}
-
-impl FromStr for StoreUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "memory:" => Ok(Self::Memory),
-            _ => Err("`memory:` was expected".to_owned()),
         }
     }
 }

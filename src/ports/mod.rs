@@ -1,6 +1,8 @@
-//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records, and whoever looks on.
+//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records, a router of traffic,
+//! and whoever looks on.
 
 mod records;
+mod router;
 mod store;
 
 use std::fmt::Debug;
@@ -15,6 +17,7 @@ use crate::domain::reading::{Reading, SourceError};
 use crate::domain::run::Run;
 
 pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
+pub use router::{Observed, Remedy, RouterError, Shift, Shifted, TrafficRouter};
 pub use store::{
     Cursor, Inserted, Lease, Leased, Next, RequestKey, RunQuery, Store, StoreError, Tally,
 };

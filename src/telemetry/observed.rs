@@ -44,14 +44,14 @@ impl MetricSource for ObservedSource {
     }
 }
 
-/// A store whose calls are timed.
+/// A store whose calls are timed: one of runs, or one of records.
 #[derive(Debug)]
-pub struct ObservedStore<S> {
+pub struct ObservedStore<S: ?Sized> {
     store: Arc<S>,
     metrics: Arc<Metrics>,
 }
 
-impl<S> ObservedStore<S> {
+impl<S: ?Sized> ObservedStore<S> {
     /// `store`, as `metrics` sees it.
     pub fn new(store: Arc<S>, metrics: Arc<Metrics>) -> Self {
         Self { store, metrics }
@@ -74,7 +74,7 @@ impl<S> ObservedStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for ObservedStore<S> {
+impl<S: Store + ?Sized> Store for ObservedStore<S> {
     async fn insert(
         &self,
         run: &Run,
@@ -146,7 +146,7 @@ impl<S: Store> Store for ObservedStore<S> {
 }
 
 #[async_trait]
-impl<S: Records> Records for ObservedStore<S> {
+impl<S: Records + ?Sized> Records for ObservedStore<S> {
     async fn read(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.timed("read", self.store.read(key)).await
     }

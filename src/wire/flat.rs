@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{PhaseName, cut_short, time};
+use super::{PhaseName, stop_word, time};
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::metric_run::MetricRun;
 use crate::domain::plan::MetricPlan;
@@ -82,8 +82,8 @@ pub struct MetricSummary {
     consecutive_successful: u64,
     consecutive_failed: u64,
     consecutive_error: u64,
-    /// Why it ended before its own end; null where it came to it.
-    cut_short: Option<String>,
+    /// Why it ended before its own end, in the words of a run's `stop`; null where it came to it.
+    cut_short: Option<&'static str>,
     /// The phase of its newest measurement; null before the first one.
     #[schema(value_type = Option<PhaseName>)]
     last_phase: Option<&'static str>,
@@ -140,14 +140,14 @@ impl RunSummary {
             run: RunRow::new(run),
             metrics: run
                 .metrics()
-                .map(|(plan, metric)| MetricSummary::new(plan, metric, run))
+                .map(|(plan, metric)| MetricSummary::new(plan, metric))
                 .collect(),
         }
     }
 }
 
 impl MetricSummary {
-    fn new(plan: &MetricPlan, metric: &MetricRun, run: &Run) -> Self {
+    fn new(plan: &MetricPlan, metric: &MetricRun) -> Self {
         let last = metric.measurements.back();
         Self {
             name: plan.name.clone(),
@@ -164,7 +164,7 @@ impl MetricSummary {
             consecutive_successful: metric.counts.consecutive_success,
             consecutive_failed: metric.counts.consecutive_failure,
             consecutive_error: metric.counts.consecutive_error,
-            cut_short: metric.cut_short.map(|stop| cut_short(stop, run)),
+            cut_short: metric.cut_short.map(stop_word),
             last_phase: last.map(|last| last.phase.name()),
             last_value: last.and_then(newest_number),
             last_reason: last.map(Measurement::reason).unwrap_or_default(),

@@ -165,6 +165,7 @@ struct MetricResult {
 /// The limit that ended a metric.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Struck)]
 struct StruckView {
     /// The template's field: `failureLimit`, say.
     rule: &'static str,
@@ -465,16 +466,7 @@ fn series_view(series: &Series, decided: impl Fn(usize) -> bool) -> SeriesView {
     }
 }
 
-/// Why a metric did not come to its own end, as people read it.
-fn cut_short(stop: Stop, run: &Run) -> String {
-    match stop {
-        Stop::Terminated => "the run was terminated".to_owned(),
-        Stop::Concluded => "the run was concluded".to_owned(),
-        Stop::Metric(by) => format!("the metric `{}` ended the run", run.plan.metrics[by].name),
-    }
-}
-
-/// The same for a run or one of its metrics, in a word for programs.
+/// Why a run, or one of its metrics, did not come to its own end, in a word for programs.
 fn stop_word(stop: Stop) -> &'static str {
     match stop {
         Stop::Terminated => "Terminated",

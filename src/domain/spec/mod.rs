@@ -5,7 +5,7 @@
 
 mod body;
 mod metric;
-mod reader;
+pub(super) mod reader;
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, Faults, shown};
 use super::plan::Ttl;
+pub(super) use reader::LONGEST_LIST;
 use reader::{Fields, read_object};
 
 pub use body::{MeasurementBody, PatchBody, RunBody, unknown_names};
@@ -68,7 +69,7 @@ impl Template {
         let (name, namespace, spec) = read_object(document, "", &mut faults, |fields| {
             read_api_version(fields);
             fields.value("kind");
-            let (name, namespace) = read_metadata(fields);
+            let (name, namespace) = read_metadata(fields, "a template is referred to by its name");
             (
                 name,
                 namespace,
@@ -175,7 +176,7 @@ impl Argument {
         }
     }
 
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             name: fields.text("name").unwrap_or_default(),
@@ -230,7 +231,7 @@ pub struct DryRunRule {
 }
 
 impl DryRunRule {
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             metric_name: fields.text("metricName").unwrap_or_default(),
@@ -250,7 +251,7 @@ pub struct RetentionRule {
 }
 
 impl RetentionRule {
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             metric_name: fields.text("metricName").unwrap_or_default(),
@@ -289,7 +290,7 @@ impl TemplateRef {
         }
     }
 
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             name: fields.text("templateName").unwrap_or_default(),
@@ -322,7 +323,7 @@ impl IntOrString {
     }
 }
 
-fn read_api_version(fields: &mut Fields<'_, '_>) {
+pub(super) fn read_api_version(fields: &mut Fields<'_, '_>) {
     match fields.text("apiVersion").as_deref() {
         Some(API_VERSION) => {}
         Some(other) => fields.fault(
@@ -336,8 +337,8 @@ fn read_api_version(fields: &mut Fields<'_, '_>) {
     }
 }
 
-/// The name and namespace; Kubernetes' many other fields pass.
-fn read_metadata(fields: &mut Fields<'_, '_>) -> (String, Option<String>) {
+/// The name and namespace; Kubernetes' many other fields pass. `need` says why there must be a name.
+pub(super) fn read_metadata(fields: &mut Fields<'_, '_>, need: &str) -> (String, Option<String>) {
     let named = fields.object("metadata", |fields| {
         fields.allow_others();
         let namespace = fields.text("namespace").filter(|text| !text.is_empty());
@@ -354,10 +355,7 @@ fn read_metadata(fields: &mut Fields<'_, '_>) -> (String, Option<String>) {
     });
     let (name, namespace) = named.unwrap_or_default();
     if name.is_empty() {
-        fields.fault(
-            "metadata.name",
-            "missing: a template is referred to by its name",
-        );
+        fields.fault("metadata.name", format!("missing: {need}"));
     }
     (name, namespace)
 }

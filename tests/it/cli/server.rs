@@ -47,7 +47,12 @@ impl Service {
     }
 
     fn process(args: &[&str]) -> (Running, String) {
-        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+        let nowhere: &[&str] = if args.contains(&"--store") {
+            &[]
+        } else {
+            &["--store", "memory:"]
+        };
+        let args = [&["serve", "--listen", "127.0.0.1:0"], nowhere, args].concat();
         let process = Running::start(command(&args), Follow::Stdout);
         let url = process.line_with("http://");
         (process, url)
@@ -294,8 +299,8 @@ fn pages_are_followed_up_to_the_limit() {
     );
     insta::assert_snapshot!(shape(&ended.stdout), @r"
     ID NAMESPACE NAME PHASE CREATED TOOK VERDICT
-    UUID default analysis Successful DATETTIME Ns good measurements: apdex N of N
-    UUID default analysis Successful DATETTIME Ns good measurements: apdex N of N
+    UUID default apdex Successful DATETTIME Ns good measurements: apdex N of N
+    UUID default apdex Successful DATETTIME Ns good measurements: apdex N of N
     ");
     let none = service.skygate(&["runs", "list", "-n", "nowhere"]);
     assert_eq!(
@@ -722,4 +727,28 @@ fn a_service_that_has_lost_the_run_says_so() {
     run.line_with("no run `");
     run.line_with("hint: it was deleted, or the service was started anew");
     assert_eq!(run.end(), (Some(4), String::new()));
+}
+
+#[test]
+fn a_killed_service_that_is_back_ends_the_run_that_is_waited_for() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = format!("sqlite:{}", folder.path().join("skygate.db").display());
+    let settings = ["--oap", &oap.url, "--store", &store];
+    let mut service = Service::start(&settings);
+    let file = service.file("template.yaml", &template("interval: 1s\n    count: 4"));
+    let run = Running::start(
+        service.command(&["run", "-f", &file, "--arg", "service-name=checkout"]),
+        Follow::Stderr,
+    );
+    run.line_with("apdex #1 Successful");
+    service.restart(&settings);
+    run.line_with("apdex #4 Successful");
+    let (code, stdout) = run.end();
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(
+        stdout.starts_with("Successful: good measurements: apdex 4 of 4\n"),
+        "{stdout}"
+    );
+    assert_eq!(rows(&service, &[]).len(), 1);
 }

@@ -32,7 +32,9 @@ pub(crate) enum Op {
         number: u64,
     },
     Terminate,
+    Conclude,
     NotBefore(i64),
+    NoTrafficBefore(i64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +67,9 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
         10 => (0..50usize).prop_map(Op::Repeat),
         10 => (0..4usize, 0..9u64).prop_map(|(metric, number)| Op::Stray { metric, number }),
         1 => Just(Op::Terminate),
+        1 => Just(Op::Conclude),
         10 => (0..100i64).prop_map(Op::NotBefore),
+        5 => (0..100i64).prop_map(Op::NoTrafficBefore),
     ];
     vec(op, 0..80)
 }
@@ -175,7 +179,11 @@ impl World {
                 }
             }
             Op::Terminate => self.tell(Event::Command(Command::Terminate)),
+            Op::Conclude => self.tell(Event::Command(Command::Conclude)),
             Op::NotBefore(ms) => self.tell(Event::Command(Command::NotBefore(at(*ms)))),
+            Op::NoTrafficBefore(ms) => {
+                self.tell(Event::Command(Command::NoTrafficBefore(at(*ms))));
+            }
         }
     }
 
