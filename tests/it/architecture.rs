@@ -29,6 +29,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),
+    ("client", &["client", "domain", "ports", "wire"]),
     ("secrets", &[]),
     ("telemetry", &["domain", "ports", "telemetry"]),
     ("lib", &[]),

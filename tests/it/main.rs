@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod client;
 mod conditions;
 mod engine;
 mod flagger;
@@ -10,6 +11,7 @@ mod harness;
 mod judging;
 mod kube;
 mod oap_client;
+mod packaging;
 mod queries;
 mod recordings;
 mod routers;
