@@ -25,6 +25,7 @@ fn scope<'a>(result: &'a Value, series: &'a [Series]) -> Scope<'a> {
         series,
         zone: Offset::UTC,
         step: Step::Minute,
+        now: Timestamp::UNIX_EPOCH,
     }
 }
 
