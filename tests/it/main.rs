@@ -1,6 +1,7 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
 mod architecture;
+mod cel;
 mod cli;
 mod client;
 mod conditions;
