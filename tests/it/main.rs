@@ -10,5 +10,6 @@ mod judging;
 mod oap_client;
 mod queries;
 mod recordings;
+mod rollout;
 mod settling;
 mod templates;

@@ -94,7 +94,7 @@ pub fn draw(rollout: &Rollout, runs: &[RunSummary], posted: &[Command], now: Tim
 fn shown_status(rollout: &Rollout, posted: &[Command]) -> (RolloutPhase, String) {
     let is_ending = |command: &Command| match command {
         Command::Promote | Command::PromoteFull | Command::Resume => true,
-        Command::Abort | Command::Retry | Command::Pause => false,
+        Command::Confirm | Command::Abort | Command::Retry | Command::Pause => false,
     };
     let (phase, message) = rollout.status();
     if phase == RolloutPhase::Paused && posted.iter().any(is_ending) {

@@ -13,7 +13,7 @@ pub struct IstioRouting {
     pub destination_rule: Option<DestinationRuleRef>,
 }
 
-/// A VirtualService, and which of its routes.
+/// A `VirtualService`, and which of its routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VirtualServiceRef {
     /// Its name: `name`, `name.namespace`, or that with `.cluster.local` at its end.
@@ -42,7 +42,7 @@ pub struct TcpRoute {
     pub port: Option<i32>,
 }
 
-/// A DestinationRule, and which of its subsets is which.
+/// A `DestinationRule`, and which of its subsets is which.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DestinationRuleRef {
     /// Its name.
