@@ -6,10 +6,12 @@ use clap::Args;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::options::{OapArgs, Output, TemplateArgs, When, when};
-use super::outcome::{Failure, Outcome, print, write};
+use super::options::{OapArgs, TemplateArgs, When, when};
+use super::outcome::{Failure, Outcome};
 use super::prepare::{self, Prepared};
+use super::report::{Delivery, Report, ReportArgs, Told};
 use super::show;
+use super::unless_interrupted;
 use crate::domain::assess::worst;
 use crate::domain::fault::{Fault, listed, shown};
 use crate::domain::judge::judge;
@@ -37,9 +39,8 @@ pub(super) struct Measure {
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
 
-    /// Form of the result
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     template: TemplateArgs,
@@ -62,6 +63,11 @@ Exit codes:
 
 impl Measure {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, false)?;
+        delivery.close(unless_interrupted(self.judge()).await.transpose())
+    }
+
+    async fn judge(&self) -> Result<Told<wire::Measured>, Failure> {
         let clock = prepare::clock(None);
         let moment = self.moment(clock.now())?;
         let prepared = Prepared::from_args(&self.template, self.oap.anywhere())?;
@@ -76,13 +82,7 @@ impl Measure {
             (metric, measurement)
         });
         let measured = join_all(measuring).await;
-        self.show(&prepared, &measured)?;
-        prepare::suggest_elsewhere(
-            &self.oap,
-            measured.iter().map(|(_, measurement)| measurement),
-        );
-        let phases = measured.iter().map(|(_, measurement)| measurement.phase);
-        Ok(worst(phases).into())
+        Ok(self.told(&prepared, &measured))
     }
 
     fn moment(&self, now: Timestamp) -> Result<Moment, Failure> {
@@ -109,30 +109,25 @@ impl Measure {
         Ok(metrics.iter().filter(is_wanted).collect())
     }
 
-    fn show(
+    fn told(
         &self,
         prepared: &Prepared,
         measured: &[(&MetricPlan, Measurement)],
-    ) -> Result<(), Failure> {
-        let named = || {
-            let named = measured
-                .iter()
-                .map(|(metric, it)| (metric.name.as_str(), it));
-            wire::Measured::new(named)
-        };
-        match self.output {
-            Output::Text => {
-                let texts: Vec<String> = measured
-                    .iter()
-                    .map(|(metric, it)| {
-                        let measurement = show::measurement(metric, it, &prepared.plan.masker);
-                        measurement + &show::in_a_run(metric, it)
-                    })
-                    .collect();
-                print(&texts.join("\n"))
-            }
-            Output::Json => write(&wire::json(&named()).map_err(Failure::broken)?),
-            Output::Yaml => write(&wire::yaml(&named()).map_err(Failure::broken)?),
+    ) -> Told<wire::Measured> {
+        let texts = measured.iter().map(|(metric, it)| {
+            let measurement = show::measurement(metric, it, &prepared.plan.masker);
+            measurement + &show::in_a_run(metric, it)
+        });
+        let texts: Vec<String> = texts.collect();
+        let named = measured.iter();
+        let named = named.map(|(metric, it)| (metric.name.as_str(), it));
+        let measurements = || measured.iter().map(|(_, measurement)| measurement);
+        let outcome = worst(measurements().map(|measurement| measurement.phase)).into();
+        Told {
+            report: Report::of_measurements(prepared, measured, outcome),
+            text: texts.join("\n"),
+            whole: wire::Measured::new(named),
+            hint: prepare::elsewhere(&self.oap, measurements()),
         }
     }
 }

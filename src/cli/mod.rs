@@ -12,6 +12,7 @@ mod options;
 mod outcome;
 mod prepare;
 mod progress;
+mod report;
 mod run;
 mod show;
 mod signals;
@@ -96,23 +97,24 @@ fn execute(cli: Cli) -> Result<Outcome, Failure> {
 async fn perform(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Run(command) => command.execute().await,
-        Command::Measure(command) => unless_interrupted(command.execute()).await,
+        Command::Measure(command) => command.execute().await,
         Command::Eval(command) => command.execute(),
-        Command::Validate(command) => unless_interrupted(command.execute()).await,
+        Command::Validate(command) => match unless_interrupted(command.execute()).await {
+            Some(outcome) => outcome,
+            None => Ok(Outcome::Interrupted),
+        },
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
     }
 }
 
-/// `work`, given up when the process is asked to end. The work goes first: while it waits for stdin the system's own answer to Ctrl-C is right.
-async fn unless_interrupted(
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
+/// What comes of `work`; `None` where the process is asked to end before. The work goes first: while it waits for stdin the system's own answer to Ctrl-C is right.
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        outcome = work => outcome,
-        () = async { interrupted().await } => Ok(Outcome::Interrupted),
+        done = work => Some(done),
+        () = async { interrupted().await } => None,
     }
 }
 

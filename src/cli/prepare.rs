@@ -31,7 +31,6 @@ pub(super) struct Prepared {
     pub(super) namespace: String,
     /// What the run is called: its only template, or all of them joined.
     pub(super) name: String,
-    pub(super) analysis: Analysis,
     pub(super) plan: Arc<Plan>,
 }
 
@@ -94,7 +93,6 @@ impl Prepared {
         Ok(Self {
             namespace,
             name,
-            analysis,
             plan: Arc::new(plan),
         })
     }
@@ -311,18 +309,17 @@ pub(super) fn whom(oap: &Oap, plan: &Plan, metric: &MetricPlan) -> String {
     plan.masker.mask(&shown)
 }
 
-/// Says that there is a flag for it where a template's own address gave no answer.
-pub(super) fn suggest_elsewhere<'a>(
+/// The flag that may help where a template's own address gave no answer.
+pub(super) fn elsewhere<'a>(
     args: &OapArgs,
     mut measurements: impl Iterator<Item = &'a Measurement>,
-) {
+) -> Option<&'static str> {
     let is_unreachable = |measurement: &Measurement| {
         let why = measurement.explanation.as_ref();
         why.is_some_and(|why| why.error == Some(ErrorClass::Unreachable))
     };
-    if args.servers.is_empty() && measurements.any(is_unreachable) {
-        tell("\nhint: --oap URL asks another OAP than the template's `address`");
-    }
+    (args.servers.is_empty() && measurements.any(is_unreachable))
+        .then_some("--oap URL asks another OAP than the template's `address`")
 }
 
 /// Awaits an answer of `server`, and says so once a person may wonder.

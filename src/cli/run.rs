@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::options::{OapArgs, Output, TemplateArgs, When, positive_duration, when};
-use super::outcome::{Failure, Outcome, print, tell, write};
+use super::options::{OapArgs, TemplateArgs, When, positive_duration, when};
+use super::outcome::{Failure, Outcome, tell};
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
+use super::report::{Delivery, Report, ReportArgs, Told};
 use super::show;
 use super::signals::interrupted;
 use super::simulate::Stage;
 use crate::domain::measurement::Phase;
 use crate::domain::run::{Run as AnalysisRun, RunId};
-use crate::engine::Engine;
+use crate::engine::{Engine, Watched};
 use crate::oap::Oap;
 use crate::ports::{Clock, MetricSource};
 use crate::sim::Service;
@@ -45,13 +46,12 @@ pub(super) struct Run {
     #[arg(long, value_name = "TIME", value_parser = when)]
     not_before: Option<When>,
 
-    /// Form of the result; json and yaml are an AnalysisRun
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-
     /// No progress and no warnings on stderr
     #[arg(short, long)]
     quiet: bool,
+
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     template: TemplateArgs,
@@ -75,6 +75,7 @@ Examples:
   skygate run -f apdex.yaml --arg service-name=checkout --oap http://localhost:12800 --conclude-after 30m
   skygate run -f apdex.yaml --arg service-name=checkout --simulate checkout=degraded@10m
   skygate run -f apdex.yaml --arg service-name=checkout -o json | jq .status.phase
+  skygate run -f apdex.yaml --arg service-name=checkout -o junit=skygate.xml --fail-on failed,error
 
 Exit codes:
   0    Successful
@@ -87,6 +88,12 @@ Exit codes:
 
 impl Run {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, self.quiet)?;
+        let judged = self.judge().await;
+        delivery.close(judged.map(Some))
+    }
+
+    async fn judge(&self) -> Result<Told<wire::AnalysisRun>, Failure> {
         let stage = match &self.simulate {
             None => None,
             Some(services) => Some(Stage::open(services.clone(), self.speed).await?),
@@ -114,15 +121,13 @@ impl Run {
             quiet: self.quiet,
         };
         let (run, ending) = watch.to_end(run, oap).await?;
-        self.show(&run, ending, &prepared)?;
-        if self.simulate.is_none() && run.phase == Phase::Error {
-            let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
-            prepare::suggest_elsewhere(&self.oap, measurements);
-        }
-        Ok(match ending {
-            Ending::Over => run.phase.into(),
-            Ending::TimedOut => Outcome::TimedOut,
-            Ending::Interrupted => Outcome::Interrupted,
+        let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
+        let is_at_a_loss = self.simulate.is_none() && run.phase == Phase::Error;
+        Ok(Told {
+            report: Report::of_run(&run, ending),
+            text: show::run(&run, ending),
+            whole: wire::AnalysisRun::new(&run),
+            hint: prepare::elsewhere(&self.oap, measurements).filter(|_| is_at_a_loss),
         })
     }
 
@@ -140,15 +145,6 @@ impl Run {
                 asked = server;
             }
             tell(&format!("  {}", show::metric(metric)));
-        }
-    }
-
-    fn show(&self, run: &AnalysisRun, ending: Ending, prepared: &Prepared) -> Result<(), Failure> {
-        let whole = || wire::AnalysisRun::new(run, &prepared.analysis);
-        match self.output {
-            Output::Text => print(&show::run(run, ending)),
-            Output::Json => write(&wire::json(&whole()).map_err(Failure::broken)?),
-            Output::Yaml => write(&wire::yaml(&whole()).map_err(Failure::broken)?),
         }
     }
 }
@@ -185,9 +181,9 @@ impl Watch {
             source,
         );
         let progress = Progress::new(&run.plan.metrics, self.quiet);
-        let id = run.id.clone();
-        let changes = engine.changes();
-        engine.start(run).await.map_err(Failure::broken)?;
+        engine.start(&run).await.map_err(Failure::broken)?;
+        let watched = engine.watch(&run.id).await.map_err(Failure::broken)?;
+        let watched = watched.ok_or_else(|| gone(&run.id))?;
 
         let (stop, stopped) = oneshot::channel::<()>();
         let mut loops = JoinSet::new();
@@ -196,7 +192,7 @@ impl Watch {
             async move { engine.run(async { drop(stopped.await) }).await }
         });
         let (run, ending) = tokio::select! {
-            watched = self.watch(&engine, &id, changes, progress) => watched?,
+            watched = self.watch(watched, progress) => watched?,
             Some(ended) = loops.join_next() => {
                 let cause = ended.err().map_or_else(|| "it stopped".to_owned(), |error| error.to_string());
                 return Err(Failure::broken(anyhow!("{cause}").context("the engine is gone")));
@@ -213,9 +209,7 @@ impl Watch {
     /// Shows the run until there is nothing more to wait for.
     async fn watch(
         &self,
-        engine: &Engine,
-        id: &RunId,
-        mut changes: broadcast::Receiver<RunId>,
+        mut watched: Watched,
         mut progress: Progress,
     ) -> Result<(AnalysisRun, Ending), Failure> {
         let deadline = async {
@@ -229,25 +223,29 @@ impl Watch {
         tokio::pin!(interrupt);
         let mut redraw = tokio::time::interval(REDRAW);
         loop {
-            let run = current(engine, id).await?;
+            let run = Arc::clone(watched.run());
             progress.show(&run, self.clock.now());
             let ending = if run.phase.is_over() {
                 Ending::Over
             } else {
                 tokio::select! {
-                    _ = changes.recv() => continue,
+                    is_there = watched.changed() => {
+                        if !is_there {
+                            return Err(gone(&run.id));
+                        }
+                        continue;
+                    }
                     _ = redraw.tick() => continue,
                     () = &mut deadline => Ending::TimedOut,
                     () = &mut interrupt => Ending::Interrupted,
                 }
             };
             progress.finish();
-            return Ok((run, ending));
+            return Ok((AnalysisRun::clone(&run), ending));
         }
     }
 }
 
-async fn current(engine: &Engine, id: &RunId) -> Result<AnalysisRun, Failure> {
-    let run = engine.get(id).await.map_err(Failure::broken)?;
-    run.ok_or_else(|| Failure::broken(anyhow!("the run `{id}` is gone from the store")))
+fn gone(id: &RunId) -> Failure {
+    Failure::broken(anyhow!("the run `{id}` is gone from the store"))
 }

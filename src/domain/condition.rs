@@ -69,6 +69,15 @@ impl Language {
     }
 }
 
+/// What a metric's two conditions were found to be written in; `None` where there is no such condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Languages {
+    /// `successCondition`.
+    pub success: Option<Language>,
+    /// `failureCondition`.
+    pub failure: Option<Language>,
+}
+
 /// What a condition is evaluated over.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {

@@ -9,6 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
 
 use super::args::Masker;
+use super::bounds;
 use super::condition::{Condition, ConditionError, Scope};
 use super::measurement::{Decided, Explanation, Measurement, Phase, Side};
 use super::plan::{MetricPlan, NoData};
@@ -155,6 +156,8 @@ pub fn judge(
         }
     };
     mask(&mut explanation, masker);
+    // What was masked may be cut: no secret is cut in two and missed.
+    bounds::trim(&mut explanation);
     Measurement {
         number,
         phase: verdict.phase,

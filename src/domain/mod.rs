@@ -20,6 +20,7 @@ pub mod plan;
 pub mod query;
 pub mod spec;
 
+pub mod bounds;
 pub mod measurement;
 pub mod reading;
 pub mod recorded;
@@ -36,3 +37,4 @@ pub mod run;
 pub mod verdict;
 
 pub mod rollout;
+pub mod routes;

@@ -44,6 +44,15 @@ impl Run {
         self.judged().all(|(_, state)| state.good > 0)
     }
 
+    /// What would keep it from being Successful if it were concluded now, a text for each metric that lacks something.
+    pub fn lacking(&self) -> Vec<String> {
+        let lack = |(plan, state): (&MetricPlan, &MetricRun)| {
+            let lack = state.lacks(plan)?;
+            Some(format!("metric \"{}\": {lack}", plan.name))
+        };
+        self.judged().filter_map(lack).collect()
+    }
+
     /// Why the run ended as it did, in one line: `apdex failed 4 of 7 measurements (limit 3); the last: …`.
     /// Empty while it is under way.
     pub fn explanation(&self) -> String {
@@ -88,13 +97,7 @@ impl Run {
 
     /// Time is up: Successful needs evidence. No limit was struck, or the run would have ended by that.
     fn conclusion(&self) -> (Phase, String) {
-        let lacking: Vec<String> = self
-            .judged()
-            .filter_map(|(plan, state)| {
-                let lack = state.lacks(plan)?;
-                Some(format!("metric \"{}\": {lack}", plan.name))
-            })
-            .collect();
+        let lacking = self.lacking();
         let after = short(self.conclude_after.unwrap_or_default());
         if lacking.is_empty() {
             let message = format!("concluded after {after}: every metric has a good measurement");
@@ -155,6 +158,26 @@ impl Run {
             return format!("{how}nothing but dry runs");
         }
         format!("{how}good measurements: {}", tallies.join(", "))
+    }
+}
+
+/// Why one metric of a run is what it is, in one line; empty before its first measurement.
+pub fn explain(plan: &MetricPlan, state: &MetricRun) -> String {
+    let name = &plan.name;
+    match (state.phase, state.cut_short) {
+        (Phase::Pending, _) => String::new(),
+        (Phase::Failed | Phase::Error | Phase::Inconclusive, None) => explain_end(plan, state),
+        (Phase::Inconclusive, Some(Stop::Concluded)) => {
+            let lack = state.lacks(plan).unwrap_or_default();
+            format!("{name}: {lack}")
+        }
+        (
+            Phase::Running | Phase::Successful | Phase::Failed | Phase::Error | Phase::Inconclusive,
+            _,
+        ) => format!(
+            "good measurements: {name} {} of {}",
+            state.good, state.taken
+        ),
     }
 }
 

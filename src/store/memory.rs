@@ -1,27 +1,38 @@
 //! The store of a process that needs none after its end: local commands, tests.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::domain::run::{Command, Run, RunId};
-use crate::ports::{Lease, Leased, Store, StoreError};
+use crate::ports::{
+    Change, Cursor, Expected, Inserted, Lease, Leased, Next, Record, RecordKey, RecordKind,
+    Records, RequestKey, RunQuery, Store, StoreError, Tally,
+};
 
-/// Runs in memory.
+/// Runs and records in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    // A std mutex: it is held for moments, never across an await.
-    inner: Mutex<Inner>,
+    // Std mutexes: they are held for moments, never across an await.
+    runs: Mutex<Runs>,
+    records: Mutex<Kept>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    runs: HashMap<RunId, Entry>,
+struct Runs {
+    entries: HashMap<RunId, Entry>,
     /// When to look at which run next: its due time, or the end of its lease.
     agenda: BTreeSet<(Timestamp, RunId)>,
+    requests: HashMap<String, (String, RunId)>,
     leases: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: BTreeMap<RecordKey, Record>,
+    versions: u64,
 }
 
 #[derive(Debug)]
@@ -36,16 +47,20 @@ struct Entry {
 }
 
 impl MemoryStore {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         // A panic while the lock was held leaves whole entries behind: each is replaced in one assignment.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl Runs {
     /// Notes when to look at the run next, in place of what was noted before.
     fn note(&mut self, id: &RunId, at: Option<Timestamp>) {
-        let Some(entry) = self.runs.get_mut(id) else {
+        let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
         if let Some(old) = entry.noted.take() {
@@ -59,7 +74,7 @@ impl Inner {
 
     fn held(&mut self, lease: Lease, id: &RunId) -> Result<&mut Entry, StoreError> {
         let entry = self
-            .runs
+            .entries
             .get_mut(id)
             .ok_or_else(|| StoreError::NotFound(id.clone()))?;
         if entry.lease != Some(lease) {
@@ -67,44 +82,115 @@ impl Inner {
         }
         Ok(entry)
     }
+
+    fn remove(&mut self, id: &RunId) -> bool {
+        self.note(id, None);
+        self.requests.retain(|_, (_, run)| run != id);
+        self.entries.remove(id).is_some()
+    }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn insert(&self, run: Run) -> Result<(), StoreError> {
-        let mut inner = self.inner();
+    async fn insert(
+        &self,
+        run: &Run,
+        request: Option<&RequestKey>,
+    ) -> Result<Inserted, StoreError> {
+        let mut runs = self.runs();
         let id = run.id.clone();
-        if inner.runs.contains_key(&id) {
+        if let Some(request) = request {
+            match runs.requests.get(&request.key) {
+                Some((fingerprint, before)) if *fingerprint == request.fingerprint => {
+                    return Ok(Inserted::Before(before.clone()));
+                }
+                Some(_) => return Ok(Inserted::Differs),
+                None => {}
+            }
+        }
+        if runs.entries.contains_key(&id) {
             return Err(StoreError::Exists(id));
         }
-        let due = run.next_due();
-        inner.runs.insert(
+        if let Some(RequestKey { key, fingerprint }) = request.cloned() {
+            runs.requests.insert(key, (fingerprint, id.clone()));
+        }
+        runs.entries.insert(
             id.clone(),
             Entry {
-                run,
+                run: run.clone(),
                 inbox: Vec::new(),
                 delivered: 0,
                 lease: None,
                 noted: None,
             },
         );
-        inner.note(&id, due);
-        Ok(())
+        runs.note(&id, run.next_due());
+        Ok(Inserted::New)
     }
 
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError> {
-        Ok(self.inner().runs.get(id).map(|entry| entry.run.clone()))
+        Ok(self.runs().entries.get(id).map(|entry| entry.run.clone()))
+    }
+
+    async fn list(&self, query: &RunQuery) -> Result<Vec<Run>, StoreError> {
+        let runs = self.runs();
+        let mut found: Vec<(Cursor, &Run)> = runs
+            .entries
+            .values()
+            .filter(|entry| is_wanted(query, &entry.run))
+            .map(|entry| (Cursor::of(&entry.run), &entry.run))
+            .filter(|(place, _)| query.after.as_ref().is_none_or(|after| place < after))
+            .collect();
+        found.sort_by(|(a, _), (b, _)| b.cmp(a));
+        let found = found.into_iter().take(query.limit);
+        Ok(found.map(|(_, run)| run.clone()).collect())
+    }
+
+    async fn delete(&self, id: &RunId) -> Result<bool, StoreError> {
+        Ok(self.runs().remove(id))
+    }
+
+    async fn forget(
+        &self,
+        ended_before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let mut runs = self.runs();
+        let is_old = |run: &Run| {
+            run.completed_at.is_some_and(|ended| ended < ended_before)
+                || run.expires_at().is_some_and(|end| end <= now)
+        };
+        let old: Vec<RunId> = runs
+            .entries
+            .values()
+            .filter(|entry| is_old(&entry.run))
+            .map(|entry| entry.run.id.clone())
+            .take(limit)
+            .collect();
+        for id in &old {
+            runs.remove(id);
+        }
+        Ok(old)
+    }
+
+    async fn tally(&self) -> Result<Tally, StoreError> {
+        let mut tally = Tally::new();
+        for entry in self.runs().entries.values() {
+            *tally.entry(entry.run.phase.name()).or_default() += 1;
+        }
+        Ok(tally)
     }
 
     async fn post(&self, id: &RunId, command: Command) -> Result<(), StoreError> {
-        let mut inner = self.inner();
-        let entry = inner
-            .runs
+        let mut runs = self.runs();
+        let entry = runs
+            .entries
             .get_mut(id)
             .ok_or_else(|| StoreError::NotFound(id.clone()))?;
         entry.inbox.push(command);
         if entry.lease.is_none() {
-            inner.note(id, Some(Timestamp::MIN));
+            runs.note(id, Some(Timestamp::MIN));
         }
         Ok(())
     }
@@ -115,8 +201,8 @@ impl Store for MemoryStore {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Leased>, StoreError> {
-        let mut inner = self.inner();
-        let due: Vec<RunId> = inner
+        let mut runs = self.runs();
+        let due: Vec<RunId> = runs
             .agenda
             .iter()
             .take_while(|(at, _)| *at <= now)
@@ -125,10 +211,10 @@ impl Store for MemoryStore {
             .collect();
         let mut leased = Vec::with_capacity(due.len());
         for id in due {
-            inner.leases += 1;
-            let lease = Lease(inner.leases);
-            inner.note(&id, Some(until));
-            let Some(entry) = inner.runs.get_mut(&id) else {
+            runs.leases += 1;
+            let lease = Lease(runs.leases);
+            runs.note(&id, Some(until));
+            let Some(entry) = runs.entries.get_mut(&id) else {
                 continue;
             };
             entry.lease = Some(lease);
@@ -142,35 +228,132 @@ impl Store for MemoryStore {
         Ok(leased)
     }
 
-    async fn save(&self, lease: Lease, run: &Run) -> Result<(), StoreError> {
-        let mut inner = self.inner();
-        let entry = inner.held(lease, &run.id)?;
+    async fn collect(&self, lease: Lease, id: &RunId) -> Result<Vec<Command>, StoreError> {
+        let mut runs = self.runs();
+        let entry = runs.held(lease, id)?;
+        let fresh = entry.inbox[entry.delivered..].to_vec();
+        entry.delivered = entry.inbox.len();
+        Ok(fresh)
+    }
+
+    async fn save(&self, lease: Lease, run: &Run, next: Next) -> Result<(), StoreError> {
+        let mut runs = self.runs();
+        let entry = runs.held(lease, &run.id)?;
         entry.run = run.clone();
         entry.inbox.drain(..std::mem::take(&mut entry.delivered));
+        match next {
+            Next::Hold => {}
+            Next::Release => {
+                entry.lease = None;
+                let due = if entry.inbox.is_empty() {
+                    run.next_due()
+                } else {
+                    Some(Timestamp::MIN)
+                };
+                runs.note(&run.id, due);
+            }
+        }
         Ok(())
     }
 
     async fn renew(&self, lease: Lease, id: &RunId, until: Timestamp) -> Result<(), StoreError> {
-        let mut inner = self.inner();
-        inner.held(lease, id)?;
-        inner.note(id, Some(until));
-        Ok(())
-    }
-
-    async fn release(&self, lease: Lease, id: &RunId) -> Result<(), StoreError> {
-        let mut inner = self.inner();
-        let entry = inner.held(lease, id)?;
-        entry.lease = None;
-        let due = if entry.inbox.is_empty() {
-            entry.run.next_due()
-        } else {
-            Some(Timestamp::MIN)
-        };
-        inner.note(id, due);
+        let mut runs = self.runs();
+        runs.held(lease, id)?;
+        runs.note(id, Some(until));
         Ok(())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.inner().agenda.first().map(|(at, _)| *at))
+        Ok(self.runs().agenda.first().map(|(at, _)| *at))
+    }
+}
+
+fn is_wanted(query: &RunQuery, run: &Run) -> bool {
+    let RunQuery {
+        namespace,
+        template,
+        phases,
+        labels,
+        from,
+        to,
+        after: _,
+        limit: _,
+    } = query;
+    namespace.as_ref().is_none_or(|it| *it == run.namespace)
+        && template
+            .as_ref()
+            .is_none_or(|it| run.templates.contains(it))
+        && (phases.is_empty() || phases.contains(&run.phase))
+        && labels
+            .iter()
+            .all(|(name, value)| run.labels.get(name) == Some(value))
+        && from.is_none_or(|from| run.created_at >= from)
+        && to.is_none_or(|to| run.created_at < to)
+}
+
+#[async_trait]
+impl Records for MemoryStore {
+    async fn read(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        Ok(self.kept().records.get(key).cloned())
+    }
+
+    async fn change(&self, changes: &[Change], now: Timestamp) -> Result<Vec<u64>, StoreError> {
+        let mut kept = self.kept();
+        // On a copy, so that a change that is refused undoes those before it.
+        let (mut records, mut newest) = (kept.records.clone(), kept.versions);
+        let mut versions = Vec::with_capacity(changes.len());
+        for Change {
+            key,
+            expected,
+            body,
+        } in changes
+        {
+            let found = records.get(key).map_or(0, |record| record.version);
+            let is_expected = match expected {
+                Expected::Anything => true,
+                Expected::Absent => found == 0,
+                Expected::Version(version) => found == *version,
+            };
+            if !is_expected {
+                let key = key.clone();
+                return Err(StoreError::Changed { key, found });
+            }
+            let Some(body) = body else {
+                records.remove(key);
+                versions.push(0);
+                continue;
+            };
+            newest += 1;
+            versions.push(newest);
+            records.insert(
+                key.clone(),
+                Record {
+                    key: key.clone(),
+                    version: newest,
+                    changed_at: now,
+                    body: body.clone(),
+                },
+            );
+        }
+        kept.records = records;
+        kept.versions = newest;
+        Ok(versions)
+    }
+
+    async fn records(
+        &self,
+        kind: RecordKind,
+        namespace: Option<&str>,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let kept = self.kept();
+        let wanted = kept.records.values().filter(|record| {
+            let key = &record.key;
+            key.kind == kind
+                && namespace.is_none_or(|it| it == key.namespace)
+                && after.is_none_or(|after| (key.namespace.as_str(), key.name.as_str()) > after)
+        });
+        Ok(wanted.take(limit).cloned().collect())
     }
 }

@@ -115,7 +115,7 @@ async fn play(shift: u64) -> [Tally; 6] {
             let mut run = stage.run_of(plan);
             run.conclude_after = Some(CONCLUDE_AFTER);
             started.push((case, run.id.clone()));
-            stage.engine.start(run).await.expect("a new run");
+            stage.engine.start(&run).await.expect("a new run");
         }
         stage.tick().await;
     }

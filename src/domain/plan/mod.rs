@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::analysis::Analysis;
 use super::args::Masker;
-use super::condition::Condition;
+use super::condition::{Condition, Languages};
 use super::fault::Faults;
 use super::measurement::Phase;
 use super::query::Query;
@@ -24,6 +24,8 @@ pub use expression::aggregate_of_nothing;
 /// The metrics of a run, ready to be measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// What it was made of: enough to make it again, secrets aside.
+    pub analysis: Arc<Analysis>,
     /// In the order of the templates; never empty, names are unique.
     pub metrics: Vec<MetricPlan>,
     /// When an ended run may be forgotten.
@@ -32,6 +34,9 @@ pub struct Plan {
     pub masker: Masker,
     /// What a person should know before it runs: `interval 30s is shorter than a bucket of 1m …`.
     pub warnings: Vec<String>,
+    /// Why it cannot be measured for now although it is right: a secret that it had when it began is not to be found.
+    /// Only a plan that was made again for a run under way has such a reason, and each measurement by it is an Error that tells it.
+    pub unready: Option<String>,
 }
 
 /// Looks up a secret: namespace, name, key. The error says why there is none.
@@ -53,7 +58,39 @@ impl Plan {
     ) -> Result<Self, Faults> {
         make::make(analysis, overrides, secrets)
     }
+
+    /// What each metric's conditions were found to be written in: [`Analysis::speaking`] has them read so again.
+    pub fn languages(&self) -> Vec<Languages> {
+        let language =
+            |condition: &Option<Arc<Condition>>| condition.as_ref().map(|it| it.language());
+        let metrics = self.metrics.iter();
+        metrics
+            .map(|metric| Languages {
+                success: language(&metric.success),
+                failure: language(&metric.failure),
+            })
+            .collect()
+    }
+
+    /// Plans once more what was planned before, for a run that is under way or over. Where a secret is not to be found any more, the plan is
+    /// [unready](Self::unready) and the run goes on as if its OAP had refused it: a secret may be back in a moment.
+    /// The faults are those of an analysis that is no longer valid by the rules of this version.
+    pub fn make_again(
+        analysis: &Analysis,
+        overrides: &Overrides,
+        secrets: &Secrets<'_>,
+    ) -> Result<Self, Faults> {
+        make::make(analysis, overrides, secrets).or_else(|missing| {
+            let mut plan = make::make(analysis, overrides, &|_, _, _| Ok(STAND_IN.to_owned()))?;
+            plan.unready = Some(missing.to_string());
+            plan.masker = Masker::default();
+            Ok(plan)
+        })
+    }
 }
+
+/// What stands for a secret that is not to be found, in a plan that is never carried out.
+const STAND_IN: &str = "secret";
 
 /// One metric of a [`Plan`].
 #[derive(Clone, Debug)]
@@ -131,16 +168,17 @@ pub struct Ttl {
 }
 
 impl Ttl {
-    /// Whether a run that ended in `phase` so long ago may be forgotten. Its age counts in whole seconds and must exceed the limit.
-    pub fn expired(&self, phase: Phase, completed_ago: Duration) -> bool {
+    /// How long a run that ended in `phase` is kept; `None`: nothing is said, or it is not over.
+    /// It goes once its age in whole seconds exceeds the limit: a second later than the limit says.
+    pub fn after(&self, phase: Phase) -> Option<Duration> {
         let own = match phase {
-            Phase::Pending | Phase::Running => return false,
+            Phase::Pending | Phase::Running => return None,
             Phase::Successful => self.after_success,
             Phase::Failed => self.after_failure,
             Phase::Error | Phase::Inconclusive => None,
         };
-        own.or(self.after_completion)
-            .is_some_and(|limit| completed_ago.as_secs() > limit.as_secs())
+        let limit = own.or(self.after_completion)?;
+        Some(Duration::from_secs(limit.as_secs().saturating_add(1)))
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, Faults, shown};
 use super::plan::Ttl;
+pub(super) use reader::LONGEST_LIST;
 use reader::{Fields, read_object};
 
 pub use metric::{ENTITY_FIELDS, EntitySpec, MetricSpec, Provider, SkyWalkingSpec};

@@ -113,7 +113,7 @@ impl World {
         };
         let engines = [engine(), engine()];
         let run = run_of("r", plan, start());
-        engines[0].engine.start(run).await.expect("a new run");
+        engines[0].engine.start(&run).await.expect("a new run");
         Self {
             clock,
             engines,

@@ -84,7 +84,7 @@ async fn the_engine_measures_when_argo_does() {
         let stage = Rehearsal::new(clock.clone(), source);
         let run = run_of("a", &plan, start());
         let id = run.id.clone();
-        stage.engine.start(run).await.expect("a new run");
+        stage.engine.start(&run).await.expect("a new run");
         while stage.source.asked().len() < answers
             && let Some(due) = stage.tick().await.expect("a working store")
         {

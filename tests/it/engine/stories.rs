@@ -187,7 +187,7 @@ async fn traffic_that_is_announced_later_counts_from_then_on() {
     let mut run = stage.run(&every_minute());
     run.conclude_after = Some(Duration::from_mins(10));
     let id = run.id.clone();
-    stage.engine.start(run).await.expect("a new run");
+    stage.engine.start(&run).await.expect("a new run");
     stage.play_until(at(125)).await;
     stage.clock.move_to(at(125));
     let command = Command::NotBefore(at(125));
@@ -267,7 +267,7 @@ async fn moments_that_were_slept_through_are_not_made_up_for() {
     let mut stage = Stage::with("canary", Behaviour::Healthy).await;
     let run = stage.run(SEED);
     let id = run.id.clone();
-    stage.engine.start(run).await.expect("a new run");
+    stage.engine.start(&run).await.expect("a new run");
     stage.play_until(at(301)).await;
     assert_eq!(history(&stage.get(&id).await), "SS");
 

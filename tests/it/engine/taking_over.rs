@@ -46,7 +46,7 @@ async fn gated_stage(letters: &str, plan: &Arc<Plan>) -> (Rehearsal, Arc<HandClo
 
 async fn accept(engine: &Engine, plan: &Arc<Plan>) {
     let run = run_of("r", plan, start());
-    engine.start(run).await.expect("a new run");
+    engine.start(&run).await.expect("a new run");
 }
 
 /// Another engine on the same store, with a source of its own.
@@ -65,37 +65,30 @@ fn numbers(run: &Run) -> Vec<u64> {
 const ALL: usize = 100;
 
 #[tokio::test]
-async fn a_command_posted_while_it_is_measured_is_taken_afterwards() {
+async fn a_command_posted_while_it_is_measured_is_taken_at_once() {
     let (stage, clock) = gated_stage("S", &minutely("count: 5")).await;
     let mut tick = stage.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());
     assert_eq!(stage.source.moments(), [0]);
 
-    let told = [Command::NotBefore(at(0)), Command::Terminate];
-    for command in told {
-        stage
-            .engine
-            .post(&id(), command)
-            .await
-            .expect("a known run");
-    }
-    clock.advance(Duration::from_secs(3));
-    stage.source.open();
-    let next = tick.await.expect("its lease");
-
-    // What was being measured is kept, and the run is due at once.
+    let told = stage.engine.post(&id(), Command::NotBefore(at(0))).await;
+    told.expect("a known run");
+    assert!(live_for(&mut tick, ALL).await.is_none());
     let run = stage.get(&id()).await;
-    assert_eq!((run.phase, history(&run).as_str()), (Phase::Running, "S"));
-    assert!(next.is_some_and(|due| due <= at(3)));
-    assert_eq!(stage.tick().await, Ok(None));
+    assert_eq!((run.phase, run.not_before), (Phase::Running, Some(at(0))));
+
+    // Nobody waits for an answer that doesn't matter any more.
+    clock.advance(Duration::from_secs(3));
+    let told = stage.engine.post(&id(), Command::Terminate).await;
+    told.expect("a known run");
+    assert_eq!(tick.await, Ok(None));
     let run = stage.get(&id()).await;
     assert_eq!(
         (run.phase, run.message.as_str()),
         (Phase::Successful, "Run Terminated")
     );
-    assert_eq!(run.not_before, Some(at(0)));
     assert_eq!(run.completed_at, Some(at(3)));
-    assert_eq!(stage.source.moments(), [0]);
+    assert_eq!((history(&run).as_str(), run.has_evidence()), ("", false));
 }
 
 #[tokio::test]
@@ -245,7 +238,7 @@ async fn two_engines_share_the_work_and_do_nothing_twice() {
     let ids: Vec<RunId> = (0..20).map(|i| RunId(format!("r{i}"))).collect();
     for id in &ids {
         let run = run_of(&id.0, &plan, start());
-        a.engine.start(run).await.expect("a new run");
+        a.engine.start(&run).await.expect("a new run");
     }
     loop {
         let (of_a, of_b) = tokio::join!(a.tick(), b.tick());
@@ -292,7 +285,7 @@ async fn a_store_that_fails_for_longer_than_a_lease_costs_a_repetition_and_no_mo
             .map(|it| it.number),
         Some(1)
     );
-    stage.store.fail("save", 121);
+    stage.store.fail("release", 121);
     assert!(matches!(tick.await, Err(StoreError::Broken(_))));
     assert!(stage.store.has_failed());
 
@@ -324,4 +317,22 @@ async fn a_source_that_always_panics_ends_the_run_as_an_error() {
     stage.play(|due| clock.move_to(due)).await;
     let run = stage.get(&id()).await;
     assert_eq!((run.phase, history(&run).as_str()), (Phase::Error, "EEEEE"));
+}
+
+#[tokio::test]
+async fn a_run_that_is_deleted_while_it_is_measured_is_gone() {
+    let (stage, _clock) = gated_stage("S", &minutely("count: 5")).await;
+    let mut watched = stage.engine.watch(&id()).await.unwrap().unwrap();
+    let mut tick = stage.ticking();
+    assert!(live_for(&mut tick, ALL).await.is_none());
+    assert_eq!(watched.run().phase, Phase::Pending);
+    assert!(watched.changed().await);
+    assert_eq!(watched.run().phase, Phase::Running);
+
+    assert_eq!(stage.engine.delete(&id()).await, Ok(true));
+    assert_eq!(tick.await, Err(StoreError::NotFound(id())));
+    assert!(!watched.changed().await, "whoever waits is told");
+    assert_eq!(stage.engine.delete(&id()).await, Ok(false));
+    assert!(stage.engine.watch(&id()).await.unwrap().is_none());
+    assert_eq!(stage.tick().await, Ok(None));
 }

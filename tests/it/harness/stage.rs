@@ -117,7 +117,7 @@ impl Stage {
     /// Plays `run` to its end.
     pub(crate) async fn play(&self, run: Run) -> Run {
         let id = run.id.clone();
-        self.engine.start(run).await.expect("a new run");
+        self.engine.start(&run).await.expect("a new run");
         self.play_until(Timestamp::MAX).await;
         let run = self.get(&id).await;
         assert!(run.phase.is_over(), "{} has nothing left to do", run.id);
@@ -145,7 +145,7 @@ impl Stage {
 
     /// A run as it was last saved.
     pub(crate) async fn get(&self, id: &RunId) -> Run {
-        let run = self.engine.get(id).await.expect("a working store");
-        run.expect("a known run")
+        let watched = self.engine.watch(id).await.expect("a working store");
+        Run::clone(watched.expect("a known run").run())
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use skygate::domain::run::{Command, Run, RunId};
-use skygate::ports::{Lease, Leased, Store, StoreError};
+use skygate::ports::{
+    Inserted, Lease, Leased, Next, RequestKey, RunQuery, Store, StoreError, Tally,
+};
 use skygate::store::MemoryStore;
 
 /// A store in memory that takes its time as a real one does: whoever asks can be dropped before anything is done, and after that
@@ -77,12 +79,38 @@ impl FaultyStore {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn insert(&self, run: Run) -> Result<(), StoreError> {
-        self.call("insert", self.inner.insert(run)).await
+    async fn insert(
+        &self,
+        run: &Run,
+        request: Option<&RequestKey>,
+    ) -> Result<Inserted, StoreError> {
+        self.call("insert", self.inner.insert(run, request)).await
     }
 
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError> {
         self.call("get", self.inner.get(id)).await
+    }
+
+    async fn list(&self, query: &RunQuery) -> Result<Vec<Run>, StoreError> {
+        self.call("list", self.inner.list(query)).await
+    }
+
+    async fn delete(&self, id: &RunId) -> Result<bool, StoreError> {
+        self.call("delete", self.inner.delete(id)).await
+    }
+
+    async fn forget(
+        &self,
+        ended_before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StoreError> {
+        self.call("forget", self.inner.forget(ended_before, now, limit))
+            .await
+    }
+
+    async fn tally(&self) -> Result<Tally, StoreError> {
+        self.call("tally", self.inner.tally()).await
     }
 
     async fn post(&self, id: &RunId, command: Command) -> Result<(), StoreError> {
@@ -99,16 +127,21 @@ impl Store for FaultyStore {
             .await
     }
 
-    async fn save(&self, lease: Lease, run: &Run) -> Result<(), StoreError> {
-        self.call("save", self.inner.save(lease, run)).await
+    async fn collect(&self, lease: Lease, id: &RunId) -> Result<Vec<Command>, StoreError> {
+        self.call("collect", self.inner.collect(lease, id)).await
+    }
+
+    /// A save that gives the lease back goes by the name `release` here.
+    async fn save(&self, lease: Lease, run: &Run, next: Next) -> Result<(), StoreError> {
+        let method = match next {
+            Next::Hold => "save",
+            Next::Release => "release",
+        };
+        self.call(method, self.inner.save(lease, run, next)).await
     }
 
     async fn renew(&self, lease: Lease, id: &RunId, until: Timestamp) -> Result<(), StoreError> {
         self.call("renew", self.inner.renew(lease, id, until)).await
-    }
-
-    async fn release(&self, lease: Lease, id: &RunId) -> Result<(), StoreError> {
-        self.call("release", self.inner.release(lease, id)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use skygate::domain::analysis::Analysis;
 use skygate::domain::args::Masker;
 use skygate::domain::measurement::{Measurement, Phase};
 use skygate::domain::plan::{
@@ -56,10 +57,12 @@ pub(super) fn metric(name: &str, interval: Option<u64>) -> MetricPlan {
 /// A run of these metrics, created at 0.
 pub(super) fn run_of(metrics: Vec<MetricPlan>) -> Run {
     let plan = Plan {
+        analysis: Arc::new(Analysis::of_written("bookinfo", &Value::Null)),
         metrics,
         ttl: Ttl::default(),
         masker: Masker::default(),
         warnings: Vec::new(),
+        unready: None,
     };
     Run::new(
         RunId("7f1c".to_owned()),

@@ -2,6 +2,6 @@
 
 mod corpus;
 mod driver;
-mod laws;
+pub(crate) mod laws;
 mod measuring;
 mod stories;

@@ -11,6 +11,9 @@
 //! | a measurement panics | it is an Error like any other failure to measure |
 //! | a worker panics elsewhere | as if the process had died, for this run alone |
 
+mod board;
+mod nudges;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +22,22 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, Interval, interval_at};
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use crate::domain::judge::judge;
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::run::{Command, Effect, Event, Run, RunId, step};
-use crate::ports::{Clock, Lease, Leased, MetricSource, Moment, Store, StoreError};
+use crate::ports::{
+    Clock, Inserted, Lease, Leased, MetricSource, Moment, Next, RequestKey, Store, StoreError,
+};
+
+use board::Board;
+use nudges::{Listening, Nudges};
+
+pub use board::Watched;
 
 /// How long a lease lasts, in real time: a holder that hasn't renewed it by then is taken for dead.
 const LEASE: Duration = Duration::from_mins(2);
@@ -48,7 +58,8 @@ pub struct Engine {
     store: Arc<dyn Store>,
     source: Arc<dyn MetricSource>,
     wake: Arc<Notify>,
-    changes: broadcast::Sender<RunId>,
+    nudges: Arc<Nudges>,
+    board: Arc<Board>,
 }
 
 impl Engine {
@@ -58,40 +69,64 @@ impl Engine {
         store: Arc<dyn Store>,
         source: Arc<dyn MetricSource>,
     ) -> Self {
-        let (changes, _) = broadcast::channel(256);
         Self {
             clock,
             store,
             source,
             wake: Arc::default(),
-            changes,
+            nudges: Arc::default(),
+            board: Arc::default(),
         }
     }
 
     /// Accepts a run. Once this has returned, it will be judged.
-    pub async fn start(&self, run: Run) -> Result<(), StoreError> {
-        let id = run.id.clone();
-        self.store.insert(run).await?;
-        self.changed(id);
-        self.wake.notify_one();
-        Ok(())
+    pub async fn start(&self, run: &Run) -> Result<(), StoreError> {
+        self.start_once(run, None).await.map(drop)
     }
 
-    /// Tells a run something from outside: to terminate, or when its version first took traffic.
+    /// Accepts a run, unless `request` has been made before.
+    pub async fn start_once(
+        &self,
+        run: &Run,
+        request: Option<&RequestKey>,
+    ) -> Result<Inserted, StoreError> {
+        let inserted = self.store.insert(run, request).await?;
+        if inserted == Inserted::New {
+            self.wake.notify_one();
+        }
+        Ok(inserted)
+    }
+
+    /// Tells a run something from outside: to terminate, or when its version first took traffic. What is being measured is not waited for.
     pub async fn post(&self, id: &RunId, command: Command) -> Result<(), StoreError> {
         self.store.post(id, command).await?;
+        self.nudges.nudge(id);
         self.wake.notify_one();
         Ok(())
     }
 
-    /// A run as it was last saved.
-    pub async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError> {
-        self.store.get(id).await
+    /// Forgets a run, whether it is over or not. `false`: there is none.
+    pub async fn delete(&self, id: &RunId) -> Result<bool, StoreError> {
+        let was_there = self.store.delete(id).await?;
+        self.board.take_down(id);
+        self.nudges.nudge(id);
+        Ok(was_there)
     }
 
-    /// Names each run that changes from now on. A slow listener misses names, never the last state: ask [`Engine::get`].
-    pub fn changes(&self) -> broadcast::Receiver<RunId> {
-        self.changes.subscribe()
+    /// Forgets up to `limit` runs that ended longer than `retain` ago, or whose own `ttlStrategy` lets them go. Says how many.
+    pub async fn sweep(&self, retain: Duration, limit: usize) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let ended_before = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
+        let forgotten = self.store.forget(ended_before, now, limit).await?;
+        for id in &forgotten {
+            self.board.take_down(id);
+        }
+        Ok(forgotten.len())
+    }
+
+    /// A run as it was last saved, to look at it and to wait for changes; `None`: there is none.
+    pub async fn watch(&self, id: &RunId) -> Result<Option<Watched>, StoreError> {
+        self.board.watch(id, self.store.as_ref()).await
     }
 
     /// Works on everything that is due at `now`, to its end, and says when something is due next.
@@ -111,6 +146,9 @@ impl Engine {
         tokio::pin!(stop);
         let mut workers = JoinSet::new();
         loop {
+            while let Some(worked) = workers.try_join_next() {
+                report(worked);
+            }
             let now = self.clock.now();
             let free = WORKERS - workers.len();
             let wait = match self.lease(now, free, &mut workers).await {
@@ -167,11 +205,10 @@ impl Engine {
         let id = run.id.clone();
         let span = info_span!("run", run.id = %id);
         async {
+            let nudged = self.nudges.listen(&id);
             for event in inbox.into_iter().map(Event::Command).chain([Event::Due]) {
                 (run, _) = step(run, event, self.clock.now());
             }
-            self.save(lease, &run).await?;
-
             // What an earlier holder left behind, and what has just been begun; nothing that a command has dropped.
             let mut measuring: FuturesUnordered<_> = run
                 .outstanding()
@@ -179,17 +216,24 @@ impl Engine {
                 .map(|effect| self.perform(&run, effect))
                 .collect();
             let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
-            while !measuring.is_empty() {
-                tokio::select! {
-                    biased;
-                    Some(event) = measuring.next() => {
-                        (run, _) = step(run, event, self.clock.now());
-                        self.save(lease, &run).await?;
-                    }
-                    _ = renewal.tick() => self.renew(lease, &id).await?,
+            loop {
+                let next = if measuring.is_empty() {
+                    Next::Release
+                } else {
+                    Next::Hold
+                };
+                self.save(lease, &run, next).await?;
+                if next == Next::Release {
+                    break;
+                }
+                for event in self.await_events(lease, &id, &mut measuring, &nudged, &mut renewal).await? {
+                    (run, _) = step(run, event, self.clock.now());
+                }
+                // A command may have dropped what is being measured.
+                if run.outstanding().is_empty() {
+                    measuring.clear();
                 }
             }
-            self.insist(|| self.store.release(lease, &id)).await?;
             debug!(phase = %run.phase, next_due = ?run.next_due(), "gave the run back: {}", run.phase);
             self.wake.notify_one();
             Ok(())
@@ -198,9 +242,33 @@ impl Engine {
         .await
     }
 
-    async fn save(&self, lease: Lease, run: &Run) -> Result<(), StoreError> {
-        self.insist(|| self.store.save(lease, run)).await?;
-        self.changed(run.id.clone());
+    /// Waits for what changes a leased run: an answer, or commands. Keeps the lease meanwhile.
+    async fn await_events(
+        &self,
+        lease: Lease,
+        id: &RunId,
+        measuring: &mut FuturesUnordered<impl Future<Output = Event>>,
+        nudged: &Listening<'_>,
+        renewal: &mut Interval,
+    ) -> Result<Vec<Event>, StoreError> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = measuring.next() => return Ok(vec![event]),
+                () = nudged.heard() => {
+                    let commands = self.insist(|| self.store.collect(lease, id)).await?;
+                    if !commands.is_empty() {
+                        return Ok(commands.into_iter().map(Event::Command).collect());
+                    }
+                }
+                _ = renewal.tick() => self.renew(lease, id).await?,
+            }
+        }
+    }
+
+    async fn save(&self, lease: Lease, run: &Run, next: Next) -> Result<(), StoreError> {
+        self.insist(|| self.store.save(lease, run, next)).await?;
+        self.board.post(run);
         Ok(())
     }
 
@@ -213,9 +281,9 @@ impl Engine {
     }
 
     /// Asks a store that fails again, for as long as a lease lasts: no answer is given up for a moment's trouble.
-    async fn insist<F>(&self, ask: impl Fn() -> F) -> Result<(), StoreError>
+    async fn insist<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<(), StoreError>>,
+        F: Future<Output = Result<T, StoreError>>,
     {
         let end = self.lease_end(self.clock.now());
         loop {
@@ -249,6 +317,9 @@ impl Engine {
                 not_before,
             };
             let measured = AssertUnwindSafe(async {
+                if let Some(why) = &plan.unready {
+                    return unready(why, number, started_at);
+                }
                 let reading = source.read(&spec.source, moment).await;
                 judge(spec, reading, number, started_at, clock.now(), &plan.masker)
             });
@@ -270,21 +341,31 @@ impl Engine {
             }
         }
     }
+}
 
-    fn changed(&self, id: RunId) {
-        // Nobody listening is fine.
-        let _ = self.changes.send(id);
-    }
+/// A measurement by a plan that cannot be carried out for now.
+fn unready(why: &str, number: u64, at: Timestamp) -> Measurement {
+    error_without_reading(why.to_owned(), number, at, at)
 }
 
 /// A measurement that ended in a panic. What it panicked about may hold secrets: that is the log's alone.
 fn broken_off(number: u64, started_at: Timestamp, finished_at: Timestamp) -> Measurement {
     error!("measurement {number} panicked: a fault of this program");
+    let message = "it was broken off by a fault of Skygate's own, which its log shows";
+    error_without_reading(message.to_owned(), number, started_at, finished_at)
+}
+
+fn error_without_reading(
+    message: String,
+    number: u64,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+) -> Measurement {
     Measurement {
         number,
         phase: Phase::Error,
         counts: true,
-        message: "it was broken off by a fault of Skygate's own, which its log shows".to_owned(),
+        message,
         value: String::new(),
         started_at,
         finished_at: Some(finished_at),
@@ -295,6 +376,8 @@ fn broken_off(number: u64, started_at: Timestamp, finished_at: Timestamp) -> Mea
 fn report(worked: Result<Result<(), StoreError>, tokio::task::JoinError>) {
     match worked {
         Ok(Ok(())) => {}
+        // Somebody has deleted it while it was worked on.
+        Ok(Err(failure @ StoreError::NotFound(_))) => debug!(error = %failure, "a run is gone"),
         Ok(Err(failure)) => error!(error = %failure, "failed to save a run"),
         Err(panic) => error!(error = %panic, "a run's worker stopped"),
     }

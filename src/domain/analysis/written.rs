@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::analysis::Analysis;
-use crate::domain::args::Masker;
-use crate::domain::plan::Ttl;
-use crate::domain::spec::{Argument, IntOrString, MetricSpec, Provider, SkyWalkingSpec};
+use super::super::plan::Ttl;
+use super::super::spec::{
+    AnalysisSpec, Argument, IntOrString, MetricSpec, Provider, SkyWalkingSpec, ValueFrom,
+};
+use super::{Analysis, Library, Request};
 
 /// An object of the fields that are there: a spec says nothing of what its author left out.
 struct Object(Map<String, Value>);
@@ -31,29 +32,36 @@ impl From<Object> for Value {
     }
 }
 
-/// The spec of a run of `analysis`, without what `masker` hides.
-pub(super) fn spec(analysis: &Analysis, masker: &Masker) -> Value {
-    let mut spec = written(analysis);
-    if !masker.is_empty() {
-        mask(&mut spec, masker);
+impl Analysis {
+    /// The analysis as the `spec` of an `AnalysisRun`: one spec with the metrics, arguments and rules of all that was merged.
+    /// Placeholders stay unrendered. A value that was supplied for a secret is left out.
+    ///
+    /// [`Analysis::of_written`] is the way back: what it reads plans as this one does, unless a secret was supplied.
+    pub fn written(&self) -> Value {
+        written(self)
     }
-    spec
-}
 
-/// Masks every text; the names of fields stay.
-fn mask(value: &mut Value, masker: &Masker) {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        Value::String(text) => *text = masker.mask(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, masker)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| mask(field, masker)),
+    /// The analysis that was once [`Analysis::written`] as `spec`.
+    pub fn of_written(namespace: impl Into<String>, spec: &Value) -> Self {
+        let mut faults = Vec::new();
+        let spec = AnalysisSpec::read(spec, "spec", &mut faults);
+        let request = Request {
+            namespace: namespace.into(),
+            spec: Some(spec),
+            faults,
+            ..Request::default()
+        };
+        Self::assemble(&Library::default(), &request)
     }
 }
 
 fn written(analysis: &Analysis) -> Value {
     let args = analysis.args.iter().map(|it| {
         let is_secret = analysis.supplies_secret(&it.name);
-        argument(it, it.value.as_deref().filter(|_| !is_secret))
+        let value = it.value.as_deref().filter(|_| !is_secret);
+        // A value that was supplied stands instead of where the template would have looked for one.
+        let is_replaced = value.is_some() && analysis.is_supplied(&it.name);
+        argument(it, value, it.value_from.as_ref().filter(|_| !is_replaced))
     });
     let dry_run = analysis
         .dry_run
@@ -179,8 +187,8 @@ fn flag(name: &str, value: &str) -> Value {
     }
 }
 
-fn argument(argument: &Argument, value: Option<&str>) -> Value {
-    let from = argument.value_from.as_ref().map(|from| {
+fn argument(argument: &Argument, value: Option<&str>, from: Option<&ValueFrom>) -> Value {
+    let from = from.map(|from| {
         Object::new()
             .put(
                 "secretKeyRef",
@@ -222,7 +230,6 @@ fn ttl(ttl: &Ttl) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::analysis::{Library, Request};
     use crate::domain::plan::{Overrides, Plan};
     use crate::domain::spec::{API_VERSION, Kind, Template, TemplateRef};
 
@@ -259,8 +266,9 @@ mod tests {
         let plan = Plan::make(&analysis, &Overrides::default(), &|_, _, _| {
             Err("there is none".to_owned())
         });
-        let spec = spec(&analysis, &plan.unwrap().masker);
-        assert!(!spec.to_string().contains(SECRET), "{spec}");
+        plan.unwrap();
+        let spec = analysis.written();
+        assert!(!spec["args"].to_string().contains(SECRET), "{spec}");
         spec["args"].clone()
     }
 
