@@ -73,6 +73,7 @@ mod spec;
 mod state;
 mod status;
 mod stored;
+mod summary;
 mod tree;
 
 pub use super::routes::Weight;
@@ -82,13 +83,11 @@ pub use field_path::{FieldPathError, value_at};
 pub use machine::step;
 pub use outstanding::AnalysisRequest;
 pub use record::{RECORD_VERSION, RecordError};
-pub use spec::{
-    AnalysisSite, Background, DestinationRuleRef, IstioRouting, KIND, RolloutSpec, Step, TcpRoute,
-    TlsRoute, VirtualServiceRef,
-};
+pub use spec::{AnalysisSite, Background, IstioRouting, KIND, RolloutSpec, Step};
 pub use state::{
     Aborted, Analysis, AnalysisKey, AnalysisKind, HookPolicy, Pause, PauseReason, Promotion,
     Revision, Rollout, Settings, Supplied, Transition, Trouble, Version, Waived,
 };
 pub use status::RolloutPhase;
-pub use tree::{Latest, MetricSummary, RunSummary, draw};
+pub use summary::{Latest, MetricSummary, RunSummary};
+pub use tree::draw;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use skygate::documents::rollouts;
 use skygate::domain::rollout::{RolloutSpec, Step};
+use skygate::domain::routes::Choice;
 
 use super::driver::{document, weight};
 
@@ -46,12 +47,16 @@ fn the_seed_is_read_as_it_is() {
         Some("canary|reviews|bookinfo|cp-cluster-1|-")
     );
 
-    let istio = spec.istio.as_ref().expect("it is routed");
-    assert_eq!(istio.virtual_services[0].name, "reviews");
-    assert_eq!(istio.virtual_services[0].routes, [""; 0]);
-    let rule = istio.destination_rule.as_ref().expect("it has subsets");
+    let traffic = spec.traffic("bookinfo").expect("it is routed");
+    assert_eq!(traffic.owner.to_string(), "bookinfo/reviews-rollout");
     assert_eq!(
-        (&*rule.name, &*rule.canary_subset, &*rule.stable_subset),
+        traffic.virtual_services[0].name.to_string(),
+        "bookinfo/reviews"
+    );
+    assert_eq!(traffic.virtual_services[0].choice, Choice::default());
+    let subsets = traffic.versions.subsets.expect("it has subsets");
+    assert_eq!(
+        (&*subsets.rule, &*subsets.canary, &*subsets.stable),
         ("reviews", "canary", "stable")
     );
     insta::assert_snapshot!(spec.notes.join("\n"), @"not looked at, since a stepper moves traffic and leaves workloads alone: `replicas`, `selector`, `workloadRef`, `strategy.canary.canaryMetadata`, `strategy.canary.stableMetadata`");
@@ -207,6 +212,13 @@ fn faults_of_routing_are_told() {
     trafficRouting.istio.virtualServices: names no VirtualService
     trafficRouting.istio.destinationRule.stableSubsetName: is the canary's subset too: two different subsets are needed
     ");
+    insta::assert_snapshot!(
+        of(json!({"virtualService": {"name": "a/b", "tcpRoutes": [{"port": -1}]}, "destinationRule": subsets})),
+        @r"
+    trafficRouting.istio.virtualService.name: expected `name`, `name.namespace` or one of them with `.cluster.local`, found `a/b`
+    trafficRouting.istio.virtualService.tcpRoutes[0].port: is no port: `-1`
+    "
+    );
     insta::assert_snapshot!(of(json!({"virtualService": {}})), @r"
     trafficRouting.istio.virtualService.name: missing: it names a VirtualService
     canaryService: missing: it tells the destinations of a route apart (hint: name both services, or a `destinationRule` with two subsets)
@@ -232,13 +244,20 @@ fn routes_of_all_kinds_are_read() {
         },
     });
     let spec = RolloutSpec::read(&document(&canary)).expect("no faults");
-    assert_eq!(spec.managed_routes, ["header"]);
-    let services = spec.istio.expect("it is routed").virtual_services;
-    assert_eq!(services[0].routes, ["main", "other"]);
-    assert_eq!(services[1].name, "b.shop");
-    assert_eq!(services[1].tls_routes[0].port, Some(443));
-    assert_eq!(services[1].tls_routes[0].sni_hosts, ["x"]);
-    assert_eq!(services[1].tcp_routes[0].port, Some(80));
+    let traffic = spec.traffic("bookinfo").expect("it is routed");
+    assert_eq!(traffic.versions.canary_service.as_deref(), Some("c"));
+    assert_eq!(traffic.versions.stable_service.as_deref(), Some("s"));
+    let [a, b] = &traffic.virtual_services[..] else {
+        panic!("{traffic:?}");
+    };
+    assert_eq!(a.choice.http, ["main", "other"]);
+    assert_eq!(b.name.to_string(), "shop/b");
+    assert_eq!((a.choice.managed.len(), b.choice.managed.len()), (1, 1));
+    assert_eq!(b.choice.tls[0].port, 443);
+    assert_eq!(b.choice.tls[0].sni_hosts, ["x"]);
+    assert_eq!(b.choice.tcp[0].port, 80);
+    let plain = RolloutSpec::read(&document(&json!({}))).expect("no faults");
+    assert_eq!(plain.traffic("bookinfo"), None);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! A rollout as people look at it.
 
 use serde_json::json;
-use skygate::domain::measurement::Phase;
+use skygate::domain::measurement::{Decided, Explanation, Measurement, Phase, Side};
+use skygate::domain::reading::{Point, PointKind, Series};
 use skygate::domain::rollout::{
     Command, Event, Latest, MetricSummary, RunSummary, Settings, Version, draw,
 };
 use skygate::domain::run::RunId;
+
+use crate::judging::driver::{self, measured, run_of};
 
 use super::driver::{Stage, at, canary, hook, spec};
 
@@ -212,4 +215,88 @@ fn a_pause_that_somebody_has_just_ended_is_one_no_more() {
     ");
     let shown = draw(&stage.rollout, &[], &[Command::Abort], stage.now);
     assert!(shown.contains("Status:          ॥ Paused\n"), "{shown}");
+}
+
+#[test]
+fn a_run_is_summed_up() {
+    let series = |name: &str, values: &[f64]| Series {
+        name: name.to_owned(),
+        path: None,
+        points: values
+            .iter()
+            .map(|value| Point {
+                at: None,
+                value: Some(*value),
+                kind: PointKind::Data,
+            })
+            .collect(),
+    };
+    let explanation = |series| Explanation {
+        server: String::new(),
+        request: String::new(),
+        window: None,
+        skew: None,
+        series,
+        decided: Some(Decided {
+            side: Side::Success,
+            condition: "all(values >= 9900)".to_owned(),
+            holds: true,
+            reason: String::new(),
+            points: Vec::new(),
+        }),
+        no_data: false,
+        error: None,
+        notes: Vec::new(),
+    };
+    let check = |measured: Measurement, values: &str, condition: &str| {
+        let mut run = run_of(vec![driver::metric("apdex", Some(60))]);
+        run.metrics[0].counts.successful = 3;
+        run.metrics[0].measurements.push_back(measured);
+        let summary = RunSummary::of(&run);
+        assert_eq!(summary.metrics[0].successful, 3);
+        let latest = summary.metrics[0].latest.as_ref().expect("it was measured");
+        assert_eq!((&*latest.values, &*latest.condition), (values, condition));
+    };
+    let plain = || measured(1, Phase::Successful, 0);
+    let explained = |series| Measurement {
+        explanation: Some(Box::new(explanation(series))),
+        ..plain()
+    };
+    let condition = "all(values >= 9900)";
+    let long: Vec<f64> = (1..=10_u8).map(f64::from).collect();
+    check(
+        explained(vec![series("a", &[9950.0, 0.5])]),
+        "9950, 0.5",
+        condition,
+    );
+    check(
+        explained(vec![
+            series("a", &[1.0]),
+            series("b", &[2.0]),
+            series("c", &[]),
+        ]),
+        "a: 1; b: 2",
+        condition,
+    );
+    check(
+        explained(vec![series("a", &long)]),
+        "3, 4, 5, 6, 7, 8, 9, 10",
+        condition,
+    );
+    check(
+        Measurement {
+            message: "no data in service_apdex".to_owned(),
+            ..explained(vec![series("a", &[])])
+        },
+        "no data in service_apdex",
+        "",
+    );
+    check(
+        Measurement {
+            value: "[1]".to_owned(),
+            ..plain()
+        },
+        "[1]",
+        "",
+    );
 }
