@@ -15,6 +15,7 @@ mod oap_client;
 mod packaging;
 mod queries;
 mod recordings;
+mod rollout;
 mod routers;
 mod settling;
 mod store;
