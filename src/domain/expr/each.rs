@@ -41,10 +41,16 @@ impl<'a> Evaluator<'a> {
     #[cold]
     fn no_list(&mut self, each: Each, expression: &'a Expr, value: &Value<'a>) -> Stop {
         let message = format!("{} takes a list, not {}", each.name(), value.type_name());
-        let hint = value
-            .is_nil()
-            .then(|| missing::hint(self, expression))
-            .flatten();
+        let hint = match value {
+            Value::Nil => missing::hint(self, expression),
+            Value::Map(_) => {
+                let source = self.text_of(expression);
+                Some(format!(
+                    "{source} is a map: `values({source})` are what it has"
+                ))
+            }
+            _ => None,
+        };
         Stop::at(expression.span, message).hint(hint)
     }
 

@@ -193,10 +193,14 @@ impl<'a> Evaluator<'a> {
     #[cold]
     fn no_bool(&mut self, expression: &'a Expr, value: &Value<'a>) -> Stop {
         let message = format!("expected bool, but got {}", value.type_name());
-        let hint = value
-            .is_nil()
-            .then(|| missing::hint(self, expression))
-            .flatten();
+        let source = self.text_of(expression);
+        let hint = match value {
+            Value::Nil => missing::hint(self, expression),
+            Value::Int(_) | Value::Float(_) => {
+                Some(format!("a condition compares: `{source} >= 1`"))
+            }
+            _ => None,
+        };
         Stop::at(expression.span, message).hint(hint)
     }
 

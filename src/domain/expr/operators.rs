@@ -262,6 +262,9 @@ impl<'a> Evaluator<'a> {
         let hint = match (l, r) {
             (Value::Nil, _) => missing::hint(self, left),
             (_, Value::Nil) => missing::hint(self, right),
+            (Value::List(list), number) if number.number().is_some() => {
+                Some(self.each_hint(left, list))
+            }
             (Value::Text(text), number) if number.number().is_some() => {
                 self.as_float_hint(left, text)
             }
@@ -271,6 +274,16 @@ impl<'a> Evaluator<'a> {
             _ => None,
         };
         Stop::at(left.span.to(right.span), message).hint(hint)
+    }
+
+    /// A list was taken for a number: what asks each of its elements.
+    fn each_hint(&self, expression: &Expr, list: &List<'a>) -> String {
+        let source = self.text_of(expression);
+        let member = match list.get(0) {
+            Some(Value::Map(map)) if map.get("value").is_some() => ".value",
+            _ => "#",
+        };
+        format!("{source} is a list: `all({source}, {{asFloat({member}) >= 1}})`")
     }
 
     fn as_float_hint(&self, expression: &Expr, text: &Text<'a>) -> Option<String> {

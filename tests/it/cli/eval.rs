@@ -118,6 +118,7 @@ fn an_error_shows_its_place_and_what_may_help() {
     as CEL: missing ')' at '<EOF>'
       1 | all(values > 1
         |               ^
+    hint: `(` is not closed
     ");
 }
 

@@ -107,6 +107,16 @@ fn a_reason_without_times_counts_elements() {
         "2 of 4 points at least 3: #1 5, #3 9",
     );
     check(
+        "result.version matches \"^v2\"",
+        json!({"version": "v1.9"}),
+        "result.version is \"v1.9\", which does not match \"^v2\"",
+    );
+    check(
+        "result.version not contains 'rc'",
+        json!({"version": "v2-rc1"}),
+        "result.version is \"v2-rc1\", which contains 'rc'",
+    );
+    check(
         "all(result, # < 0)",
         json!([1, 2, 3, 4, 5, 6, 7]),
         "7 of 7 points at least 0: #0 1, #1 2, #2 3, #3 4, #4 5, …",

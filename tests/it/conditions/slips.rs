@@ -1,6 +1,9 @@
 //! What a person is told who wrote something that is no condition.
 
+use serde_json::json;
 use skygate::domain::condition::{Condition, Language};
+
+use super::evaluate;
 
 #[test]
 fn slips_are_recognised() {
@@ -16,6 +19,27 @@ fn slips_are_recognised() {
         "result.ok = true",
         "unexpected token Operator(\"=\")",
         "`==` compares",
+    );
+    check(
+        "all(values => 9900)",
+        "unexpected token Operator(\"=\")",
+        "at least is written `>=`",
+    );
+    check(
+        "result.a is 1",
+        "unexpected token Identifier(\"is\")",
+        "`==` compares",
+    );
+    check("", "unexpected token EOF", "the condition is empty");
+    check(
+        "any([result[0] > 1",
+        "unexpected token EOF",
+        "`[` is not closed",
+    );
+    check(
+        "service_apdex > 1",
+        "unknown name service_apdex",
+        "a condition knows `result`, `values` and `series[\"…\"]`; a member is `result.service_apdex`",
     );
     check(
         "result.a > 1 & result.b > 1",
@@ -82,6 +106,40 @@ fn slips_are_recognised() {
         "result matches '\\d'",
         "invalid char escape",
         "a literal in backticks takes backslashes as they are",
+    );
+}
+
+/// What cannot be known before there is a result.
+#[test]
+fn slips_are_recognised_by_their_values() {
+    let result = json!({"list": [{"value": 1}], "numbers": [1], "map": {"a": 1}, "n": 5});
+    let check = |condition: &str, message: &str, hint: &str| {
+        let error = evaluate(condition, &result).expect_err(condition);
+        assert_eq!(
+            (error.message.as_str(), error.hint.as_deref()),
+            (message, Some(hint)),
+            "{condition}"
+        );
+    };
+    check(
+        "result.list > 9",
+        "invalid operation: []interface {} > int",
+        "result.list is a list: `all(result.list, {asFloat(.value) >= 1})`",
+    );
+    check(
+        "result.numbers > 9",
+        "invalid operation: []interface {} > int",
+        "result.numbers is a list: `all(result.numbers, {asFloat(#) >= 1})`",
+    );
+    check(
+        "all(result.map, # > 1)",
+        "all takes a list, not map[string]interface {}",
+        "result.map is a map: `values(result.map)` are what it has",
+    );
+    check(
+        "result.n",
+        "expected bool, but got float64",
+        "a condition compares: `result.n >= 1`",
     );
 }
 
