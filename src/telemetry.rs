@@ -27,7 +27,9 @@ pub fn is_chatty() -> bool {
 fn filter_of(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     match text.parse::<LevelFilter>() {
         Ok(level) => {
-            EnvFilter::try_new(format!("{},skygate={level}", level.min(LevelFilter::WARN)))
+            // What the cluster's client calls errors are answers, which their reader tells of.
+            let others = level.min(LevelFilter::WARN);
+            EnvFilter::try_new(format!("{others},kube_client=off,skygate={level}"))
         }
         Err(_) => EnvFilter::try_new(text),
     }
@@ -43,9 +45,9 @@ mod tests {
             let filter = filter_of(text).ok().map(|filter| filter.to_string());
             assert_eq!(filter.as_deref(), expected, "{text}");
         };
-        check("debug", Some("skygate=debug,warn"));
-        check("ERROR", Some("skygate=error,error"));
-        check("off", Some("skygate=off,off"));
+        check("debug", Some("kube_client=off,skygate=debug,warn"));
+        check("ERROR", Some("kube_client=off,skygate=error,error"));
+        check("off", Some("kube_client=off,skygate=off,off"));
         check("info,hyper_util=debug", Some("hyper_util=debug,info"));
         check("a=b=c", None);
     }

@@ -14,5 +14,6 @@ mod queries;
 mod recordings;
 mod routers;
 mod settling;
+mod store;
 mod templates;
 mod wire;
