@@ -142,7 +142,7 @@ impl Failure {
     }
 
     /// `error: …`, causes indented below; a hint stands apart, right after what it is about.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let mut is_apart = true;
         for problem in &self.problems {

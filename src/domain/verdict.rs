@@ -24,9 +24,6 @@ pub struct Summary {
     pub error: u64,
 }
 
-/// The longest value that an explanation quotes, in characters.
-const LONGEST_QUOTE: usize = 120;
-
 impl Run {
     /// How the metrics ended that are no dry runs.
     pub fn summary(&self) -> Summary {
@@ -216,30 +213,14 @@ fn explain_end(plan: &MetricPlan, state: &MetricRun) -> String {
         ),
     };
     let decided = |measurement: &&Measurement| measurement.phase == state.phase;
-    let last = state.measurements.iter().rev().find(decided).map(reason);
+    let last = state
+        .measurements
+        .iter()
+        .rev()
+        .find(decided)
+        .map(Measurement::reason);
     match last {
         Some(reason) if !reason.is_empty() => format!("{what}; the last: {reason}"),
         Some(_) | None => what,
-    }
-}
-
-/// Why a measurement is what it is: the condition's reason, else its message, else its value.
-fn reason(measurement: &Measurement) -> String {
-    let decided = measurement
-        .explanation
-        .as_ref()
-        .and_then(|why| why.decided.as_ref())
-        .map_or("", |decided| decided.reason.as_str());
-    if !decided.is_empty() {
-        return decided.to_owned();
-    }
-    if !measurement.message.is_empty() {
-        return measurement.message.clone();
-    }
-    let quote: String = measurement.value.chars().take(LONGEST_QUOTE).collect();
-    if quote.len() < measurement.value.len() {
-        format!("{quote}…")
-    } else {
-        quote
     }
 }

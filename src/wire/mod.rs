@@ -5,13 +5,16 @@
 
 pub mod read;
 
+mod flat;
+mod request;
+
 use std::collections::BTreeMap;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use crate::domain::analysis::Analysis;
 use crate::domain::args::Masker;
 use crate::domain::assess::{Counts, Struck, worst};
 use crate::domain::duration::short;
@@ -20,6 +23,12 @@ use crate::domain::plan::{MetricPlan, Plan};
 use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
+
+pub use flat::{MetricSummary, RunRow, RunSummary};
+pub use request::{
+    ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
+    SecretKeyRef, TemplateReference, TtlStrategy, ValueSource,
+};
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
@@ -31,43 +40,67 @@ pub fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_norway::to_string(value)?)
 }
 
+/// How a run, a metric or a measurement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Phase)]
+pub enum PhaseName {
+    /// Accepted, nothing done yet.
+    Pending,
+    /// Under way.
+    Running,
+    /// The condition held.
+    Successful,
+    /// The condition was evaluated and not met.
+    Failed,
+    /// It could not be measured.
+    Error,
+    /// Measured, but neither good nor bad.
+    Inconclusive,
+}
+
 /// An `AnalysisRun`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisRun {
     api_version: &'static str,
     kind: &'static str,
     metadata: Metadata,
     /// The merged templates, placeholders unrendered, secrets as references.
+    #[schema(value_type = Object)]
     spec: Value,
     status: Status,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
     namespace: String,
     uid: String,
     labels: BTreeMap<String, String>,
+    #[schema(format = DateTime)]
     creation_timestamp: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     metric_results: Vec<MetricResult>,
     run_summary: Summed,
     dry_run_summary: Summed,
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    #[schema(format = DateTime)]
     completed_at: Option<String>,
     /// Ours: the verdict in one line.
     explanation: String,
     /// Ours: whether every metric that counts has a good measurement.
     evidence: bool,
     /// Ours: when the version first took traffic.
+    #[schema(format = DateTime)]
     not_before: Option<String>,
     /// Ours: how long after its start a run is ended that has no end of its own, as in `30m`.
     conclude_after: Option<String>,
@@ -80,7 +113,7 @@ struct Status {
     stop_by: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Summed {
     count: u64,
     successful: u64,
@@ -90,10 +123,11 @@ struct Summed {
 }
 
 /// How far a metric has come. Argo lists one once it was measured; here all are, in the order of the spec.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MetricResult {
     name: String,
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     dry_run: bool,
@@ -118,16 +152,20 @@ struct MetricResult {
     /// Ours: the metric that ended the run before.
     cut_short_by: Option<String>,
     /// Ours: when it is measured next; null while it is being measured, and when it is over.
+    #[schema(format = DateTime)]
     due_at: Option<String>,
     /// Ours: since when its next measurement is under way.
+    #[schema(format = DateTime)]
     in_flight_since: Option<String>,
     /// Ours: since when it has waited for data.
+    #[schema(format = DateTime)]
     waiting_since: Option<String>,
 }
 
 /// The limit that ended a metric.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Struck)]
 struct StruckView {
     /// The template's field: `failureLimit`, say.
     rule: &'static str,
@@ -140,12 +178,16 @@ struct StruckView {
 }
 
 /// A measurement in Argo's shape, with its explanation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Measurement)]
 pub struct MeasurementView {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
+    #[schema(format = DateTime)]
     started_at: String,
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
     value: String,
     /// Ours.
@@ -156,8 +198,9 @@ pub struct MeasurementView {
     explanation: Option<ExplanationView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Explanation)]
 struct ExplanationView {
     server: String,
     query: String,
@@ -174,8 +217,9 @@ struct ExplanationView {
     notes: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Window)]
 struct WindowView {
     /// Both ends inclusive, in the OAP's own zone, as they were sent.
     start: String,
@@ -183,19 +227,24 @@ struct WindowView {
     step: &'static str,
     zone: String,
     /// The same as moments: the start of the first bucket and the end of the last one.
+    #[schema(format = DateTime)]
     from: String,
+    #[schema(format = DateTime)]
     to: String,
     buckets: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Series)]
 struct SeriesView {
     name: String,
     points: Vec<PointView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Point)]
 struct PointView {
+    #[schema(format = DateTime)]
     at: Option<String>,
     value: Option<f64>,
     kind: &'static str,
@@ -203,15 +252,17 @@ struct PointView {
 }
 
 /// The measurements of one `measure`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Measured {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     metrics: Vec<NamedMeasurement>,
-    /// The merged templates, as in an [`AnalysisRun`]; null where nobody said them.
+    /// The merged templates, as in an `AnalysisRun`; null where nobody said them.
+    #[schema(value_type = Option<Object>)]
     spec: Value,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct NamedMeasurement {
     name: String,
     #[serde(flatten)]
@@ -231,7 +282,7 @@ impl AnalysisRun {
                 labels: run.labels.clone(),
                 creation_timestamp: time(run.created_at),
             },
-            spec: spec(&run.plan.analysis, &run.plan.masker),
+            spec: spec_of(&run.plan),
             status: Status {
                 phase: run.phase.name(),
                 message: run.message.clone(),
@@ -383,11 +434,11 @@ impl ExplanationView {
     }
 }
 
-/// The spec of a run of `analysis`, without what `masker` hides.
-fn spec(analysis: &Analysis, masker: &Masker) -> Value {
-    let mut spec = analysis.written();
-    if !masker.is_empty() {
-        mask(&mut spec, masker);
+/// What `plan` was made of as the `spec` of an `AnalysisRun`, its secrets masked.
+pub fn spec_of(plan: &Plan) -> Value {
+    let mut spec = plan.analysis.written();
+    if !plan.masker.is_empty() {
+        mask(&mut spec, &plan.masker);
     }
     spec
 }
@@ -415,7 +466,7 @@ fn series_view(series: &Series, decided: impl Fn(usize) -> bool) -> SeriesView {
     }
 }
 
-/// Why a run, or one of its metrics, did not come to its own end.
+/// Why a run, or one of its metrics, did not come to its own end, in a word for programs.
 fn stop_word(stop: Stop) -> &'static str {
     match stop {
         Stop::Terminated => "Terminated",
@@ -466,7 +517,7 @@ impl Measured {
     #[must_use]
     pub fn with_spec(self, plan: &Plan) -> Self {
         Self {
-            spec: spec(&plan.analysis, &plan.masker),
+            spec: spec_of(plan),
             ..self
         }
     }
@@ -492,7 +543,7 @@ impl From<Summary> for Summed {
 }
 
 /// RFC 3339, UTC, to the millisecond at most. Cut and not rounded, so that its second is the moment's own.
-fn time(at: Timestamp) -> String {
+pub fn time(at: Timestamp) -> String {
     let to_the_millisecond = TimestampRound::new()
         .smallest(Unit::Millisecond)
         .mode(RoundMode::Trunc);

@@ -1,7 +1,9 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
 mod architecture;
+mod cel;
 mod cli;
+mod client;
 mod conditions;
 mod engine;
 mod flagger;
@@ -10,8 +12,10 @@ mod harness;
 mod judging;
 mod kube;
 mod oap_client;
+mod packaging;
 mod queries;
 mod recordings;
+mod rollout;
 mod routers;
 mod settling;
 mod store;
