@@ -69,7 +69,8 @@ impl<'a> Evaluator<'a> {
                 let encoded = STANDARD.encode(text);
                 self.made(span, &encoded)
             }
-            Function::FromBase64 => match STANDARD.decode(text) {
+            // As in Go, line ends are overlooked.
+            Function::FromBase64 => match STANDARD.decode(text.replace(['\r', '\n'], "")) {
                 Ok(bytes) => self.made(span, &String::from_utf8_lossy(&bytes)),
                 Err(error) => Err(Stop::at(span, format!("illegal base64 data: {error}"))),
             },

@@ -132,6 +132,12 @@ fn errors_have_the_words_of_argo() {
     assert!(checked >= 5, "the corpus is all there");
 }
 
+#[test]
+fn base_64_may_have_lines() {
+    let condition = "fromBase64(\"aGVs\\r\\nbG8=\\n\") == 'hello'";
+    assert_eq!(evaluate(condition, &json!(null)), Ok(true));
+}
+
 /// A condition has no clock: it is told when the measurement was made.
 #[test]
 fn now_is_the_moment_of_the_measurement() {
