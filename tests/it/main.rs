@@ -11,5 +11,6 @@ mod oap_client;
 mod queries;
 mod recordings;
 mod settling;
+mod simulation;
 mod store;
 mod templates;
