@@ -6,7 +6,7 @@
 //! ```text
 //! cli ──▶ engine ──▶ ports ──▶ domain        what to measure, what it means, when to look again
 //!  │                   ▲
-//!  └──▶ oap, store ────┘                      the world behind the ports
+//!  └──▶ adapters ──────┘                      the world behind the ports: oap, store, routers
 //!       sim                                   an OAP of our own, for demonstrations and tests
 //! ```
 //!
@@ -17,9 +17,11 @@
 //! - [`engine`]: leases due runs, performs their effects, saves what came of it.
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
 //! - [`store`]: where runs are kept.
+//! - [`routers`]: what shares traffic out: Istio in a cluster or in files, a webhook.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
 //! - [`secrets`], [`telemetry`]: secrets from files, logs to stderr.
-//! - [`wire`]: what programs read.
+//! - [`wire`]: what programs read, and the way back.
+//! - [`client`]: asks a service on another machine.
 //! - [`cli`]: commands; the only place that knows which adapter fills which port.
 
 pub mod documents;
@@ -29,12 +31,16 @@ pub mod ports;
 pub mod clock;
 
 pub mod engine;
+
+pub mod api;
 pub mod oap;
+pub mod routers;
 pub mod store;
 
 pub mod sim;
 
 pub mod cli;
+pub mod client;
 pub mod secrets;
 pub mod telemetry;
 pub mod wire;

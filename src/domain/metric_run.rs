@@ -162,14 +162,15 @@ impl MetricRun {
         self.end(plan, phase, struck);
     }
 
-    /// What keeps the metric from being found good when it is concluded before its own end; `None`: nothing does.
-    pub(super) fn lacks(&self, plan: &MetricPlan) -> Option<String> {
+    /// What keeps the metric from being found good when the run is concluded; `None`: nothing does.
+    pub fn lacks(&self, plan: &MetricPlan) -> Option<String> {
         let limits = &plan.limits;
         if self.good == 0 {
             return Some("no good measurement".to_owned());
         }
         // A streak that was asked for is not reached by running out of time.
-        if self.cut_short.is_some()
+        let has_own_end = self.phase.is_over() && self.cut_short.is_none();
+        if !has_own_end
             && limits.consecutive_success > 0
             && !is_streak_reached(limits, &self.counts)
         {

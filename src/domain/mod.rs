@@ -35,3 +35,7 @@ pub mod assess;
 pub mod metric_run;
 pub mod run;
 pub mod verdict;
+
+pub mod flagger;
+pub mod rollout;
+pub mod routes;

@@ -105,8 +105,12 @@ pub enum Event {
 pub enum Command {
     /// That it ends now.
     Terminate,
+    /// That it is concluded now, with what it has measured. Ignored by a run whose metrics will all end by themselves.
+    Conclude,
     /// That it knows when its version first took traffic. Ignored where [`Run::accepts_not_before`] says no.
     NotBefore(Timestamp),
+    /// That its version took its first traffic only at this moment, though it was taken for earlier. Never makes it earlier.
+    NoTrafficBefore(Timestamp),
 }
 
 /// What is to be done for a run. Doing it twice is harmless.
@@ -150,8 +154,16 @@ pub fn step(mut run: Run, event: Event, now: Timestamp) -> (Run, Vec<Effect>) {
             }
             run.settle(now);
         }
+        Event::Command(Command::Conclude) => {
+            run.start(now);
+            run.conclude_by(now);
+            run.settle(now);
+        }
         Event::Command(Command::NotBefore(moment)) => {
             run.not_before.get_or_insert(moment);
+        }
+        Event::Command(Command::NoTrafficBefore(moment)) => {
+            run.not_before = run.not_before.max(Some(moment));
         }
     }
     (run, effects)
@@ -228,6 +240,14 @@ impl Run {
     /// Each metric's plan, and how far it has come.
     pub fn metrics(&self) -> impl Iterator<Item = (&MetricPlan, &MetricRun)> {
         self.plan.metrics.iter().zip(&self.metrics)
+    }
+
+    /// Whether it has a metric that only a limit on bad measurements, or somebody else, would end.
+    pub fn is_endless(&self) -> bool {
+        self.metrics().any(|(plan, state)| {
+            !state.phase.is_over()
+                && effective_count(&plan.limits, plan.interval.is_some()).is_none()
+        })
     }
 
     fn start(&mut self, now: Timestamp) {
@@ -317,13 +337,20 @@ impl Run {
     /// When it is to be concluded; `None` where nobody asked for that, and where all of its metrics will end by themselves.
     fn concludes_at(&self) -> Option<Timestamp> {
         let conclude_after = self.conclude_after?;
-        let is_endless = |plan: &MetricPlan, state: &MetricRun| {
-            !state.phase.is_over()
-                && effective_count(&plan.limits, plan.interval.is_some()).is_none()
-        };
-        self.metrics()
-            .any(|(plan, state)| is_endless(plan, state))
+        self.is_endless()
             .then(|| after(self.started_at.unwrap_or(self.created_at), conclude_after))
+    }
+
+    /// Has the time it is concluded after be the time that has passed, in whole seconds, where that is less.
+    fn conclude_by(&mut self, now: Timestamp) {
+        if !self.is_endless() {
+            return;
+        }
+        let started_at = self.started_at.unwrap_or(self.created_at);
+        let passed = Duration::try_from(now.duration_since(started_at)).unwrap_or_default();
+        let passed = Duration::from_secs(passed.as_secs());
+        let planned = self.conclude_after.unwrap_or(passed);
+        self.conclude_after = Some(passed.min(planned));
     }
 
     fn is_measuring(&self) -> bool {

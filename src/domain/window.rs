@@ -196,6 +196,18 @@ impl Window {
         Choice { window, stale }
     }
 
+    /// The window of the buckets from `first` to `last`, as it was once chosen: for whoever is told of it afterwards.
+    /// Which of them had settled by then is not known any more: none counts as settled.
+    pub fn told(first: Timestamp, last: Timestamp, step: Step, zone: Offset) -> Self {
+        Self {
+            first,
+            last: last.max(first),
+            step,
+            zone,
+            settled_until: Timestamp::MIN,
+        }
+    }
+
     /// The same buckets, read at another moment of the OAP's clock than the one they were chosen for.
     #[must_use]
     pub fn read_at(self, oap_now: Timestamp) -> Self {

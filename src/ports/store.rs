@@ -23,6 +23,9 @@ pub trait Store: Debug + Send + Sync {
     async fn insert(&self, run: &Run, request: Option<&RequestKey>)
     -> Result<Inserted, StoreError>;
 
+    /// What came of `request` before; `None` where it is new. [`Store::insert`] has the last word.
+    async fn requested(&self, request: &RequestKey) -> Result<Option<Inserted>, StoreError>;
+
     /// A run as it was last saved.
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError>;
 

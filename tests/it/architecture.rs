@@ -4,19 +4,34 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which modules each module may name. Only `cli` knows them all; adapters (`oap`, `store`, `sim`) never know each other.
+/// Which modules each module may name. Only `cli` knows them all; adapters (`oap`, `store`, `routers`, `sim`) never know each other.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("ports", &["domain", "ports"]),
     ("clock", &["ports"]),
     ("engine", &["domain", "ports"]),
+    (
+        "api",
+        &[
+            "api",
+            "documents",
+            "domain",
+            "engine",
+            "ports",
+            "secrets",
+            "telemetry",
+            "wire",
+        ],
+    ),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
+    ("routers", &["domain", "ports", "routers", "secrets"]),
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),
+    ("client", &["client", "domain", "ports", "wire"]),
     ("secrets", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain", "ports", "telemetry"]),
     ("lib", &[]),
 ];
 

@@ -87,6 +87,7 @@ pub(super) fn write_value(out: &mut String, value: &Value<'_>) {
         Value::Map(map) => write_map(out, map),
         Value::Duration(nanoseconds) => out.push_str(&super::time::duration_text(*nanoseconds)),
         Value::Moment(moment) => append(out, format_args!("{moment}")),
+        Value::Zone(zone) => out.push_str(super::time::zone_text(zone)),
     }
 }
 
@@ -124,6 +125,13 @@ fn write_map(out: &mut String, map: &Map<'_>) {
 }
 
 /// A float as Go's `%v`: the shortest digits, with an exponent below 1e-4 and from 1e6 on.
+/// `value` as Go's `%v` writes a float64: `1e+06`, `0.5`, `3`.
+pub(in crate::domain) fn float_text(value: f64) -> String {
+    let mut out = String::new();
+    write_float(&mut out, value);
+    out
+}
+
 fn write_float(out: &mut String, value: f64) {
     if !value.is_finite() {
         out.push_str(match value {

@@ -3,8 +3,9 @@
 //! The decoder reads JSON values, whatever they came from, and collects every fault with its path. A field that is wrong reads as
 //! absent, so that everything else can still be checked; the faults stay with the template.
 
+mod body;
 mod metric;
-mod reader;
+pub(super) mod reader;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::plan::Ttl;
 pub(super) use reader::LONGEST_LIST;
 use reader::{Fields, read_object};
 
+pub use body::{MeasurementBody, PatchBody, RunBody, unknown_names};
 pub use metric::{ENTITY_FIELDS, EntitySpec, MetricSpec, Provider, SkyWalkingSpec};
 
 /// The API version of Argo Rollouts' resources.
@@ -67,7 +69,7 @@ impl Template {
         let (name, namespace, spec) = read_object(document, "", &mut faults, |fields| {
             read_api_version(fields);
             fields.value("kind");
-            let (name, namespace) = read_metadata(fields);
+            let (name, namespace) = read_metadata(fields, "a template is referred to by its name");
             (
                 name,
                 namespace,
@@ -174,7 +176,7 @@ impl Argument {
         }
     }
 
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             name: fields.text("name").unwrap_or_default(),
@@ -229,7 +231,7 @@ pub struct DryRunRule {
 }
 
 impl DryRunRule {
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             metric_name: fields.text("metricName").unwrap_or_default(),
@@ -249,7 +251,7 @@ pub struct RetentionRule {
 }
 
 impl RetentionRule {
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             metric_name: fields.text("metricName").unwrap_or_default(),
@@ -288,7 +290,7 @@ impl TemplateRef {
         }
     }
 
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             name: fields.text("templateName").unwrap_or_default(),
@@ -321,7 +323,7 @@ impl IntOrString {
     }
 }
 
-fn read_api_version(fields: &mut Fields<'_, '_>) {
+pub(super) fn read_api_version(fields: &mut Fields<'_, '_>) {
     match fields.text("apiVersion").as_deref() {
         Some(API_VERSION) => {}
         Some(other) => fields.fault(
@@ -335,8 +337,8 @@ fn read_api_version(fields: &mut Fields<'_, '_>) {
     }
 }
 
-/// The name and namespace; Kubernetes' many other fields pass.
-fn read_metadata(fields: &mut Fields<'_, '_>) -> (String, Option<String>) {
+/// The name and namespace; Kubernetes' many other fields pass. `need` says why there must be a name.
+pub(super) fn read_metadata(fields: &mut Fields<'_, '_>, need: &str) -> (String, Option<String>) {
     let named = fields.object("metadata", |fields| {
         fields.allow_others();
         let namespace = fields.text("namespace").filter(|text| !text.is_empty());
@@ -353,10 +355,7 @@ fn read_metadata(fields: &mut Fields<'_, '_>) -> (String, Option<String>) {
     });
     let (name, namespace) = named.unwrap_or_default();
     if name.is_empty() {
-        fields.fault(
-            "metadata.name",
-            "missing: a template is referred to by its name",
-        );
+        fields.fault("metadata.name", format!("missing: {need}"));
     }
     (name, namespace)
 }

@@ -100,7 +100,9 @@ enum StruckForm {
 #[serde(rename_all = "camelCase")]
 enum CommandForm {
     Terminate,
+    Conclude,
     NotBefore(Moment),
+    NoTrafficBefore(Moment),
 }
 
 /// What is stored of how far `run` has come, its measurements left out.
@@ -112,7 +114,9 @@ pub(in crate::store) fn state_text(run: &Run) -> String {
 pub(in crate::store) fn command_text(command: Command) -> String {
     let form = match command {
         Command::Terminate => CommandForm::Terminate,
+        Command::Conclude => CommandForm::Conclude,
         Command::NotBefore(moment) => CommandForm::NotBefore(Moment(moment)),
+        Command::NoTrafficBefore(moment) => CommandForm::NoTrafficBefore(Moment(moment)),
     };
     serde_json::to_string(&form).expect("its keys are texts")
 }
@@ -121,7 +125,9 @@ pub(in crate::store) fn command_text(command: Command) -> String {
 pub(in crate::store) fn command_of(text: &Text) -> Result<Command, FormError> {
     Ok(match serde_json::from_str(text.known()?)? {
         CommandForm::Terminate => Command::Terminate,
+        CommandForm::Conclude => Command::Conclude,
         CommandForm::NotBefore(Moment(moment)) => Command::NotBefore(moment),
+        CommandForm::NoTrafficBefore(Moment(moment)) => Command::NoTrafficBefore(moment),
     })
 }
 

@@ -187,6 +187,12 @@ impl Store for SqliteStore {
         self.writer.ask(insert).await
     }
 
+    async fn requested(&self, request: &RequestKey) -> Result<Option<Inserted>, StoreError> {
+        let request = request.clone();
+        self.read(move |connection| runs::seen_before(connection, &request))
+            .await
+    }
+
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError> {
         let (id, plans) = (id.clone(), Arc::clone(&self.plans));
         self.read(move |connection| match runs::seq_of(connection, &id)? {

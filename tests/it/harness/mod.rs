@@ -3,10 +3,12 @@
 //! - [`Stage`]: a simulated OAP behind a real socket, the real client, an engine over a store in memory, all on one [`HandClock`].
 //! - [`Rehearsal`]: an engine without any OAP, over a [`FakeSource`], which answers by script, late, never or with a panic,
 //!   and a [`FaultyStore`], which fails where it is told to, and where every call is a place to die.
+//! - [`Served`]: the whole service behind a real socket, over either.
 //! - [`plan_of`], [`history`], [`moments`]: from a template to a plan, and what a run came to in a few letters.
 
 mod clock;
 mod rehearsal;
+mod service;
 mod source;
 mod stage;
 mod store;
@@ -28,6 +30,7 @@ use skygate::domain::spec::{Argument, TemplateRef};
 
 pub(crate) use clock::HandClock;
 pub(crate) use rehearsal::{Rehearsal, Ticking, live_for};
+pub(crate) use service::{Answer, LIMIT, Served, Setup, ago, client, simulated, stable};
 pub(crate) use source::{FakeSource, Say, read_by_letter};
 pub(crate) use stage::Stage;
 pub(crate) use store::{FaultyStore, Make, at_once, over_every_store, planner, sqlite};

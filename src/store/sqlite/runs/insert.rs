@@ -101,7 +101,8 @@ pub(in crate::store::sqlite) fn insert(
     Ok(Inserted::New)
 }
 
-fn seen_before(
+/// What came of `request` before.
+pub(in crate::store::sqlite) fn seen_before(
     connection: &Connection,
     request: &RequestKey,
 ) -> Result<Option<Inserted>, StoreError> {

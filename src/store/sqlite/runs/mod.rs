@@ -10,7 +10,7 @@ mod save;
 
 pub(super) use find::{agenda, list, seq_of, tally};
 pub(super) use inbox::{inbox, post};
-pub(super) use insert::{Fresh, insert};
+pub(super) use insert::{Fresh, insert, seen_before};
 pub(super) use load::load;
 pub(super) use remove::{delete, forget};
 pub(super) use save::{Save, save};
