@@ -18,6 +18,7 @@ mod recordings;
 mod rollout;
 mod routers;
 mod settling;
+mod simulation;
 mod store;
 mod templates;
 mod wire;
