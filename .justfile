@@ -33,6 +33,10 @@ bench-peers:
 fuzz TARGET *FLAGS:
     tests/fuzz/run.sh {{TARGET}} {{FLAGS}}
 
+# Schemathesis against the running service (needs Python): `just test-schema --max-time 600` for longer.
+test-schema *FLAGS:
+    tests/schema/run.sh {{FLAGS}}
+
 # Licences, banned crates and sources (needs cargo-deny).
 deny:
     cargo deny --config .deny.toml check licenses bans sources

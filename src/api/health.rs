@@ -1,7 +1,7 @@
 //! Whether the service lives, and whether it can do its work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Json;
@@ -21,6 +21,7 @@ const STORE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Health {
     stopping: watch::Sender<bool>,
     is_engine_running: AtomicBool,
+    waiting: AtomicUsize,
 }
 
 impl Default for Health {
@@ -28,6 +29,7 @@ impl Default for Health {
         Self {
             stopping: watch::Sender::new(false),
             is_engine_running: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
         }
     }
 }
@@ -52,8 +54,19 @@ impl Health {
         }
     }
 
+    /// How many callers wait for news of a run.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more caller who waits, until what is returned is dropped.
+    pub(super) fn waits(&self) -> Waits<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(self)
+    }
+
     /// Says that the engine works, until what is returned is dropped.
-    pub fn engine_runs(self: &Health) -> EngineRuns<'_> {
+    pub fn engine_runs(&self) -> EngineRuns<'_> {
         self.is_engine_running.store(true, Ordering::Relaxed);
         EngineRuns(self)
     }
@@ -66,6 +79,16 @@ pub struct EngineRuns<'a>(&'a Health);
 impl Drop for EngineRuns<'_> {
     fn drop(&mut self) {
         self.0.is_engine_running.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A caller waits as long as this exists.
+#[derive(Debug)]
+pub(super) struct Waits<'a>(&'a Health);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) async fn families(State(app): State<Arc<App>>) -> Result<Response, Pr
     if let Ok(tally) = app.ports.store.tally().await {
         app.metrics.count_runs(&tally);
     }
+    app.metrics.count_waiting(app.health.waiting());
     let mut response = app
         .metrics
         .text()

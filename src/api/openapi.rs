@@ -96,6 +96,15 @@ const INVALID: (&str, &str) = (
 );
 const TOO_MANY: (&str, &str) = ("429", "Too many runs are under way");
 
+/// Bodies that are known to work: the tests send them.
+const EXAMPLES: [(&str, &str); 2] = [
+    ("startRun", include_str!("../../api/requests/run.json")),
+    (
+        "measure",
+        include_str!("../../api/requests/measurement.json"),
+    ),
+];
+
 impl Modify for Common {
     fn modify(&self, api: &mut Description) {
         for path in api.paths.paths.values_mut() {
@@ -126,6 +135,13 @@ fn complete(operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
     let failures = FAILURES.iter().find(|(of, _)| *of == id);
     let failures = failures.map_or(&[] as &[_], |(_, failures)| *failures);
+    let example = EXAMPLES.iter().find(|(of, _)| *of == id);
+    if let Some((_, example)) = example
+        && let Some(RefOr::T(body)) = &mut operation.request_body
+        && let Some(RefOr::T(json)) = body.content.get_mut("application/json")
+    {
+        json.example = serde_json::from_str(example).ok();
+    }
     let responses = &mut operation.responses.responses;
     for (status, description) in failures {
         responses.insert((*status).to_owned(), problem(description));

@@ -40,7 +40,7 @@ pub struct Died {
 }
 
 impl Service {
-    /// Runs until `stop` resolves, and then stops: nothing new is accepted, whoever waits is answered, what is under way is finished within limits.
+    /// Runs until `stop` resolves, or [`super::Health::stop`] was called, and then stops: nothing new is accepted, whoever waits is answered, what is under way is finished within limits.
     /// `beside` is one more part of it, to be stopped by [`super::Health::stopped`] as the others are.
     pub async fn run(
         self,
@@ -58,7 +58,9 @@ impl Service {
         parts.spawn(named("a task beside it", beside));
 
         let died = tokio::select! {
+            biased;
             () = stop => None,
+            () = self.app.health.stopped() => None,
             Some(ended) = parts.join_next() => Some(obituary(ended)),
         };
         info!("the service stops");

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use http::Method;
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::domain::measurement::Phase;
@@ -39,6 +39,7 @@ pub struct Metrics {
     store_errors: IntCounterVec,
     http_requests: IntCounterVec,
     http_time: HistogramVec,
+    http_waiting: IntGauge,
     sets: Sets,
 }
 
@@ -137,6 +138,13 @@ impl Metrics {
                 "How long requests took, waits that callers asked for included",
                 &["route"],
             ),
+            http_waiting: registered(
+                &registry,
+                IntGauge::new(
+                    "skygate_http_waiting",
+                    "Callers that wait for news of a run",
+                ),
+            ),
             sets: Sets::default(),
             registry,
         }
@@ -154,6 +162,12 @@ impl Metrics {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.run_phase.with_label_values(&[phase.name()]).set(count);
         }
+    }
+
+    /// Takes over how many callers wait for news of a run.
+    pub fn count_waiting(&self, count: usize) {
+        self.http_waiting
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// A request was answered. `route` is the template of its path, and empty where it has none.

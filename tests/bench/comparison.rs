@@ -25,9 +25,9 @@ const CLOCKS: [(&str, ClockId); 3] = [
 type Cost = [f64; CLOCKS.len()];
 
 /// Whether the benchmarks were started without a filter, or for this table.
-pub(super) fn is_wanted(arguments: impl Iterator<Item = String>) -> bool {
+pub(super) fn is_wanted(table: &str, arguments: impl Iterator<Item = String>) -> bool {
     let (bench, others): (Vec<String>, Vec<String>) = arguments.partition(|it| it == "--bench");
-    !bench.is_empty() && others.iter().all(|it| it == "comparison")
+    !bench.is_empty() && others.iter().all(|it| it == table)
 }
 
 /// Measures and prints the table.

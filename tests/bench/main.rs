@@ -1,7 +1,7 @@
 //! Benchmarks: what planning, deciding and measuring cost.
 //!
 //! `cargo bench` runs all of it in less than a minute, `cargo bench -- conditions` one module, `cargo bench -- comparison` only the
-//! table at the end: measurements over HTTP beside a bare loop of reqwest and `serde_json`, with the CPU that either takes.
+//! table at the end, and `polling` beside it: measurements over HTTP beside a bare loop of reqwest and `serde_json`, with the CPU that either takes.
 //!
 //! Names that end in `by_hand` are baselines: the least code that comes to the same numbers.
 
@@ -12,6 +12,7 @@ mod fixtures;
 mod judging;
 mod measuring;
 mod planning;
+mod polling;
 mod running;
 mod server;
 
@@ -29,7 +30,10 @@ fn main() {
         .max_time(MOST)
         .config_with_args()
         .main();
-    if comparison::is_wanted(std::env::args().skip(1)) {
+    if comparison::is_wanted("comparison", std::env::args().skip(1)) {
         comparison::print();
+    }
+    if comparison::is_wanted("polling", std::env::args().skip(1)) {
+        polling::print();
     }
 }

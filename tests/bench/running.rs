@@ -53,6 +53,13 @@ fn tick(bencher: Bencher<'_, '_>, runs: usize, measured: u64) {
         });
 }
 
+/// A run that has measured so often, and goes on.
+pub(super) fn measured_run(count: u64) -> Run {
+    let plan = Arc::new(plan_of(3, None));
+    let measurement = measurement(&plan);
+    (0..count).fold(new_run(&plan), |run, _| ticked(run, measurement.clone()))
+}
+
 /// `run` after its next measurement came to what `measurement` says.
 fn ticked(run: Run, mut measurement: Measurement) -> Run {
     let due = run.next_due().expect("a run that goes on");

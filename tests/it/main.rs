@@ -1,5 +1,6 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
+mod api;
 mod architecture;
 mod cel;
 mod cli;

@@ -94,6 +94,7 @@ impl Feed {
             if self.is_done {
                 return None;
             }
+            let _waits = self.app.health.waits();
             tokio::select! {
                 biased;
                 is_there = self.watched.changed() => {

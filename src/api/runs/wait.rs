@@ -37,6 +37,7 @@ pub(super) async fn for_news(
     let time_is_up = tokio::time::sleep(wait);
     let stopped = app.health.stopped();
     tokio::pin!(time_is_up, stopped);
+    let _waits = app.health.waits();
     loop {
         let written = app.renderings.of(watched.run());
         if watched.run().phase.is_over() || !seen(&written) {

@@ -20,6 +20,7 @@ fn check(name: &str, args: &[&str]) {
 fn of_all_commands() {
     check("help", &["--help"]);
     for command in [
+        "serve",
         "run",
         "measure",
         "eval",

@@ -10,6 +10,7 @@ mod process;
 mod reports;
 mod secrets;
 mod server;
+mod serve;
 mod signals;
 #[cfg(unix)]
 mod snippets;

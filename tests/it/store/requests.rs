@@ -25,11 +25,19 @@ async fn insert(shelf: &Shelf, id: &str, request: &RequestKey) -> Inserted {
     inserted.expect("a working store")
 }
 
+/// The same without keeping anything.
+async fn requested(shelf: &Shelf, request: &RequestKey) -> Option<Inserted> {
+    let requested = shelf.runs().requested(request).await;
+    requested.expect("a working store")
+}
+
 async fn a_request_makes_one_run(mut shelf: Shelf) {
     let request = request("k", "f");
+    assert_eq!(requested(&shelf, &request).await, None);
     assert_eq!(insert(&shelf, "a", &request).await, Inserted::New);
     shelf.step();
     let before = Inserted::Before(RunId("a".to_owned()));
+    assert_eq!(requested(&shelf, &request).await, Some(before.clone()));
     assert_eq!(insert(&shelf, "b", &request).await, before);
     assert_eq!(insert(&shelf, "a", &request).await, before);
     assert!(shelf.get("b").await.is_none());
@@ -41,6 +49,8 @@ async fn a_request_is_known_by_its_key_alone(mut shelf: Shelf) {
     shelf.step();
     let differs = insert(&shelf, "b", &request("k", "g")).await;
     assert_eq!(differs, Inserted::Differs);
+    let differs = requested(&shelf, &request("k", "g")).await;
+    assert_eq!(differs, Some(Inserted::Differs));
     assert!(shelf.get("b").await.is_none());
     assert_eq!(insert(&shelf, "b", &request("K", "f")).await, Inserted::New);
 }
