@@ -14,7 +14,7 @@ use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::remote::{self, Asked, Interrupted, RemoteWatch};
 use super::report::{Delivery, Report, ReportArgs, Told};
-use super::service::{Remote, ServiceArgs};
+use super::service::{Remote, ServiceArgs, idempotency_key};
 use super::show;
 use super::signals::interrupted;
 use super::simulate::Stage;
@@ -74,6 +74,7 @@ pub(super) struct Run {
         long,
         value_name = "KEY",
         env = "SKYGATE_IDEMPOTENCY_KEY",
+        value_parser = idempotency_key,
         help_heading = "Service"
     )]
     idempotency_key: Option<String>,

@@ -11,7 +11,7 @@ use super::outcome::{Failure, Outcome, print, tell, write};
 use super::remote::{self, Interrupted, RemoteWatch};
 use super::report::{Delivery, Report, ReportArgs, Told};
 use super::run::Ending;
-use super::service::{Remote, ServiceArgs};
+use super::service::{Remote, ServiceArgs, idempotency_key};
 use super::signals::interrupted;
 use super::{or_interrupted, prepare, show, unless_interrupted};
 use crate::client::Filter;
@@ -146,7 +146,7 @@ struct Rerun {
     id: String,
 
     /// Key under which one run is started, however often this command is repeated
-    #[arg(long, value_name = "KEY", env = "SKYGATE_IDEMPOTENCY_KEY")]
+    #[arg(long, value_name = "KEY", env = "SKYGATE_IDEMPOTENCY_KEY", value_parser = idempotency_key)]
     idempotency_key: Option<String>,
 
     #[command(flatten)]

@@ -95,6 +95,18 @@ impl ServiceArgs {
     }
 }
 
+/// A key as a header can carry it.
+pub(super) fn idempotency_key(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 255;
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > LONGEST || !is_plain {
+        return Err(format!(
+            "up to {LONGEST} letters, digits and signs were expected, without blanks"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// What a service refused is the user's to correct, unless it cannot do it for now.
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {

@@ -58,7 +58,7 @@ impl Call {
         self
     }
 
-    /// Values that no header can carry are left out: the service then says what it misses.
+    /// A value that no header can carry is left out.
     pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);

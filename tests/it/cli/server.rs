@@ -472,6 +472,10 @@ fn flags_that_contradict_each_other_are_usage() {
     );
     check(&["run", "-f", "x", "--simulate"], "cannot be used with");
     check(&["run"], "nothing says what to measure");
+    check(
+        &["run", "-f", "x", "--idempotency-key", "ä b"],
+        "letters, digits and signs were expected",
+    );
     let without = skygate(&["measure"]);
     assert!(without.stderr.contains("--file <FILE>"), "{without:?}");
 }
