@@ -34,3 +34,5 @@ pub mod assess;
 pub mod metric_run;
 pub mod run;
 pub mod verdict;
+
+pub mod rollout;

@@ -124,6 +124,13 @@ fn write_map(out: &mut String, map: &Map<'_>) {
 }
 
 /// A float as Go's `%v`: the shortest digits, with an exponent below 1e-4 and from 1e6 on.
+/// `value` as Go's `%v` writes a float64: `1e+06`, `0.5`, `3`.
+pub(in crate::domain) fn float_text(value: f64) -> String {
+    let mut out = String::new();
+    write_float(&mut out, value);
+    out
+}
+
 fn write_float(out: &mut String, value: f64) {
     if !value.is_finite() {
         out.push_str(match value {

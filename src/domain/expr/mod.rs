@@ -43,7 +43,7 @@ mod value;
 
 pub(super) use self::ast::{Comparison, Operator};
 pub(super) use self::clause::{effective, number_text, shortened, words};
-pub(super) use self::gotext::{parse_float, to_int};
+pub(super) use self::gotext::{float_text, parse_float, to_int};
 pub(super) use self::missing::has_names;
 pub(super) use self::pattern::Pattern;
 pub(super) use self::points::Points;

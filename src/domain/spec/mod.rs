@@ -4,7 +4,7 @@
 //! absent, so that everything else can still be checked; the faults stay with the template.
 
 mod metric;
-mod reader;
+pub(super) mod reader;
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Template {
         let (name, namespace, spec) = read_object(document, "", &mut faults, |fields| {
             read_api_version(fields);
             fields.value("kind");
-            let (name, namespace) = read_metadata(fields);
+            let (name, namespace) = read_metadata(fields, "a template is referred to by its name");
             (
                 name,
                 namespace,
@@ -173,7 +173,7 @@ impl Argument {
         }
     }
 
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             name: fields.text("name").unwrap_or_default(),
@@ -228,7 +228,7 @@ pub struct DryRunRule {
 }
 
 impl DryRunRule {
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             metric_name: fields.text("metricName").unwrap_or_default(),
@@ -248,7 +248,7 @@ pub struct RetentionRule {
 }
 
 impl RetentionRule {
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             metric_name: fields.text("metricName").unwrap_or_default(),
@@ -287,7 +287,7 @@ impl TemplateRef {
         }
     }
 
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
+    pub(in crate::domain) fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             at: fields.at().to_owned(),
             name: fields.text("templateName").unwrap_or_default(),
@@ -320,7 +320,7 @@ impl IntOrString {
     }
 }
 
-fn read_api_version(fields: &mut Fields<'_, '_>) {
+pub(super) fn read_api_version(fields: &mut Fields<'_, '_>) {
     match fields.text("apiVersion").as_deref() {
         Some(API_VERSION) => {}
         Some(other) => fields.fault(
@@ -334,8 +334,8 @@ fn read_api_version(fields: &mut Fields<'_, '_>) {
     }
 }
 
-/// The name and namespace; Kubernetes' many other fields pass.
-fn read_metadata(fields: &mut Fields<'_, '_>) -> (String, Option<String>) {
+/// The name and namespace; Kubernetes' many other fields pass. `need` says why there must be a name.
+pub(super) fn read_metadata(fields: &mut Fields<'_, '_>, need: &str) -> (String, Option<String>) {
     let named = fields.object("metadata", |fields| {
         fields.allow_others();
         let namespace = fields.text("namespace").filter(|text| !text.is_empty());
@@ -352,10 +352,7 @@ fn read_metadata(fields: &mut Fields<'_, '_>) -> (String, Option<String>) {
     });
     let (name, namespace) = named.unwrap_or_default();
     if name.is_empty() {
-        fields.fault(
-            "metadata.name",
-            "missing: a template is referred to by its name",
-        );
+        fields.fault("metadata.name", format!("missing: {need}"));
     }
     (name, namespace)
 }

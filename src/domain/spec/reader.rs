@@ -1,5 +1,7 @@
 //! Reads objects field by field and collects every fault with its path, unknown fields included.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::super::duration::DURATION_HINT;
@@ -15,7 +17,7 @@ const MOST_UNKNOWN: usize = 20;
 
 /// Reads `value` as an object whose every field `read` knows; anything else is a fault.
 /// What is wrong reads as absent, so that all the rest is looked at too.
-pub(super) fn read_object<T>(
+pub(in crate::domain) fn read_object<T>(
     value: &Value,
     at: &str,
     faults: &mut Vec<Fault>,
@@ -39,7 +41,7 @@ pub(super) fn read_object<T>(
 }
 
 /// The fields of one object. Each of its methods reads one field; a field that is null is absent, as in Kubernetes.
-pub(super) struct Fields<'v, 'f> {
+pub(in crate::domain) struct Fields<'v, 'f> {
     at: &'v str,
     map: &'v Map<String, Value>,
     known: Vec<&'static str>,
@@ -49,12 +51,12 @@ pub(super) struct Fields<'v, 'f> {
 
 impl<'v> Fields<'v, '_> {
     /// Where the object stands.
-    pub(super) fn at(&self) -> &'v str {
+    pub(in crate::domain) fn at(&self) -> &'v str {
         self.at
     }
 
     /// The path of a field.
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(in crate::domain) fn path(&self, name: &str) -> String {
         if self.at.is_empty() {
             name.to_owned()
         } else {
@@ -63,33 +65,35 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// Adds a fault.
-    pub(super) fn add(&mut self, fault: Fault) {
+    pub(in crate::domain) fn add(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
 
     /// Adds a fault of the field `name`.
-    pub(super) fn fault(&mut self, name: &str, message: impl Into<String>) {
+    pub(in crate::domain) fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.faults.push(Fault::new(self.path(name), message));
     }
 
     /// Lets fields pass that nobody asked for.
-    pub(super) fn allow_others(&mut self) {
+    pub(in crate::domain) fn allow_others(&mut self) {
         self.is_open = true;
     }
 
     /// The names of all fields that are there, known or not.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'v str> + use<'v> {
+    pub(in crate::domain) fn names(&self) -> impl Iterator<Item = &'v str> + use<'v> {
         self.map.keys().map(String::as_str)
     }
 
     /// The field as it is.
-    pub(super) fn value(&mut self, name: &'static str) -> Option<&'v Value> {
-        self.known.push(name);
+    pub(in crate::domain) fn value(&mut self, name: &'static str) -> Option<&'v Value> {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.map.get(name).filter(|value| !value.is_null())
     }
 
     /// A text. A number or a boolean is not one, as little as in Kubernetes.
-    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(in crate::domain) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.value(name)? {
             Value::String(text) => Some(text.clone()),
             value @ (Value::Number(_) | Value::Bool(_)) => {
@@ -102,7 +106,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// The text of a duration, unread.
-    pub(super) fn duration(&mut self, name: &'static str) -> Option<String> {
+    pub(in crate::domain) fn duration(&mut self, name: &'static str) -> Option<String> {
         match self.value(name)? {
             Value::String(text) => Some(text.clone()),
             value => {
@@ -114,7 +118,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// A whole number or a text, of which a number is made once its arguments are known.
-    pub(super) fn int_or_string(&mut self, name: &'static str) -> Option<IntOrString> {
+    pub(in crate::domain) fn int_or_string(&mut self, name: &'static str) -> Option<IntOrString> {
         match self.value(name)? {
             Value::String(text) => Some(IntOrString::Text(text.clone())),
             value => match as_int32(value) {
@@ -125,7 +129,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// A whole number.
-    pub(super) fn int(&mut self, name: &'static str) -> Option<i32> {
+    pub(in crate::domain) fn int(&mut self, name: &'static str) -> Option<i32> {
         let value = self.value(name)?;
         match as_int32(value) {
             Some(number) => Some(number),
@@ -134,7 +138,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, name: &'static str) -> Option<bool> {
+    pub(in crate::domain) fn boolean(&mut self, name: &'static str) -> Option<bool> {
         match self.value(name)? {
             Value::Bool(value) => Some(*value),
             value => self.refuse(name, "true or false", value),
@@ -142,7 +146,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// `true`, `false`, or a text of which one of them is made once its arguments are known.
-    pub(super) fn boolean_or_string(&mut self, name: &'static str) -> Option<String> {
+    pub(in crate::domain) fn boolean_or_string(&mut self, name: &'static str) -> Option<String> {
         match self.value(name)? {
             Value::Bool(value) => Some(value.to_string()),
             Value::String(text) => Some(text.clone()),
@@ -151,7 +155,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// An object, if the field is there.
-    pub(super) fn object<T>(
+    pub(in crate::domain) fn object<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&mut Fields<'_, '_>) -> T,
@@ -165,7 +169,7 @@ impl<'v> Fields<'v, '_> {
     }
 
     /// A list of objects; empty where it is absent.
-    pub(super) fn objects<T>(
+    pub(in crate::domain) fn objects<T>(
         &mut self,
         name: &'static str,
         read: impl Fn(&mut Fields<'_, '_>) -> T,
@@ -197,6 +201,53 @@ impl<'v> Fields<'v, '_> {
                     self.faults.push(wrong_kind(&at, "an object", item));
                     None
                 }
+            })
+            .collect()
+    }
+
+    /// A list of texts; empty where it is absent.
+    pub(in crate::domain) fn texts(&mut self, name: &'static str) -> Vec<String> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let Value::Array(items) = value else {
+            self.refuse::<()>(name, "a list", value);
+            return Vec::new();
+        };
+        let list = self.path(name);
+        items
+            .iter()
+            .take(LONGEST_LIST)
+            .enumerate()
+            .filter_map(|(i, item)| {
+                let text = item.as_str().map(str::to_owned);
+                if text.is_none() {
+                    self.add(wrong_kind(&format!("{list}[{i}]"), "a text", item));
+                }
+                text
+            })
+            .collect()
+    }
+
+    /// The fields of an object of texts, such as labels; empty where it is absent.
+    pub(in crate::domain) fn labels(&mut self, name: &'static str) -> BTreeMap<String, String> {
+        let Some(value) = self.value(name) else {
+            return BTreeMap::new();
+        };
+        let Value::Object(map) = value else {
+            self.refuse::<()>(name, "an object", value);
+            return BTreeMap::new();
+        };
+        let at = self.path(name);
+        map.iter()
+            .filter_map(|(key, item)| {
+                let text = item.as_str().map(|text| (key.clone(), text.to_owned()));
+                if text.is_none() {
+                    let key = shown(key);
+                    let path = format!("{at}.{}", key.trim_matches('`'));
+                    self.add(wrong_kind(&path, "a text", item));
+                }
+                text
             })
             .collect()
     }
@@ -250,7 +301,7 @@ fn as_int32(value: &Value) -> Option<i32> {
     value.as_i64().and_then(|number| i32::try_from(number).ok())
 }
 
-pub(super) fn wrong_kind(at: &str, expected: &str, value: &Value) -> Fault {
+pub(in crate::domain) fn wrong_kind(at: &str, expected: &str, value: &Value) -> Fault {
     let found = match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => format!("`{value}`"),

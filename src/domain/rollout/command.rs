@@ -1,0 +1,284 @@
+//! What people want of a rollout.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::super::measurement::Phase;
+use super::Weight;
+use super::spec::{RolloutSpec, Step};
+use super::state::{Analysis, PauseReason, Promotion, Rollout, Version};
+
+/// What somebody wants of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Go on: end the pause, or else the step; or, once the canary has all traffic, that it is the stable version now.
+    Promote,
+    /// Go on to the end at once, whatever analyses say.
+    PromoteFull,
+    /// Send all traffic back to the stable version.
+    Abort,
+    /// Begin again after an abort, or run the hook again.
+    Retry,
+    /// Go no further until told to.
+    Pause,
+    /// Go on after [`Command::Pause`], and end no step by it.
+    Resume,
+}
+
+impl Command {
+    /// Its name on the command line and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::PromoteFull => "promote --full",
+            Self::Abort => "abort",
+            Self::Retry => "retry",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A command as the service keeps it for whoever holds the rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Its number among the rollout's commands, from 1: one that was taken in is not taken in again.
+    pub number: u64,
+    /// What is wanted.
+    pub command: Command,
+    /// What whoever wants it had seen; `None`: they did not say. A command is not for a rollout that has moved on since.
+    pub seen: Option<Seen>,
+}
+
+/// Where a rollout was when somebody looked at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The revision's number.
+    pub revision: u64,
+    /// The step.
+    pub step: usize,
+}
+
+/// What a document and a version would change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Nothing: that is what is being rolled out, or has been.
+    None,
+    /// Other steps for the same version: they are begun anew, unless it is the stable version.
+    Steps,
+    /// Another version: a new revision.
+    Version,
+}
+
+/// Why a command or a revision is not for now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The rollout is no longer where it was seen.
+    #[error(
+        "the rollout has moved on: it is at step {step} of revision {revision} now; look at it and say it again"
+    )]
+    MovedOn {
+        /// Where it is now.
+        revision: u64,
+        /// Where it is now.
+        step: usize,
+    },
+    /// It was aborted.
+    #[error("revision {0} was aborted: retry it, roll out another version, or promote it in full")]
+    Aborted(u64),
+    /// There is no abort to take back and no hook to run again.
+    #[error("there is nothing to retry: revision {0} was not aborted")]
+    NotAborted(u64),
+    /// It was aborted already.
+    #[error("revision {0} is aborted already")]
+    AbortedAlready(u64),
+    /// It is the stable version.
+    #[error("revision {0} is the stable version already")]
+    Promoted(u64),
+    /// All steps are done, and the last weight is being set.
+    #[error("all steps of revision {0} are done: there is nothing left to skip")]
+    NothingToSkip(u64),
+    /// The hook runs.
+    #[error("revision {0} is being made the stable version: wait for the on-promote hook to end")]
+    BeingPromoted(u64),
+    /// The hook failed.
+    #[error(
+        "revision {0} has all traffic and could not be made the stable version: retry the on-promote hook, promote once it is the stable version, or abort"
+    )]
+    PromotionFailed(u64),
+    /// Nobody has said that the canary is stable.
+    #[error(
+        "revision {0} has all traffic as the canary: promote it once it is the stable version, or abort it"
+    )]
+    Unconfirmed(u64),
+    /// It goes on by itself, or waits for something else.
+    #[error("revision {0} is not paused by hand: promote ends a pause step")]
+    NotPaused(u64),
+    /// It is paused already.
+    #[error("revision {0} is paused by hand already")]
+    PausedAlready(u64),
+}
+
+impl Rollout {
+    /// Whether `command` would do anything now.
+    pub fn accepts(&self, command: Command, seen: Option<Seen>) -> Result<(), Refusal> {
+        let number = self.revision.number;
+        let is_here = |seen: Seen| seen.revision == number && seen.step == self.step;
+        if !seen.is_none_or(is_here) {
+            return Err(Refusal::MovedOn {
+                revision: number,
+                step: self.step,
+            });
+        }
+        match command {
+            Command::Promote => self.accepts_promotion(number),
+            Command::PromoteFull if self.is_promoted() => Err(Refusal::Promoted(number)),
+            Command::PromoteFull => self.refuse_at_the_end(),
+            Command::Abort if self.aborted.is_some() => Err(Refusal::AbortedAlready(number)),
+            Command::Abort => match self.promotion {
+                // The stable version is being replaced: nobody knows what traffic would meet there.
+                Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
+                Promotion::NotDue | Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
+            },
+            Command::Retry => match self.promotion {
+                Promotion::HookFailed { .. } => Ok(()),
+                _ if self.aborted.is_some() => Ok(()),
+                _ => Err(Refusal::NotAborted(number)),
+            },
+            Command::Pause if self.is_paused => Err(Refusal::PausedAlready(number)),
+            Command::Pause if self.aborted.is_some() => Err(Refusal::Aborted(number)),
+            Command::Pause if self.is_promoted() => Err(Refusal::Promoted(number)),
+            Command::Pause => self.refuse_at_the_end(),
+            Command::Resume if self.is_paused => Ok(()),
+            Command::Resume => Err(Refusal::NotPaused(number)),
+        }
+    }
+
+    /// What a document and a version would change, or why nothing else can be rolled out now.
+    pub fn compare(&self, spec: &RolloutSpec, version: &Version) -> Result<Difference, Refusal> {
+        let is_same = *version == self.revision.version;
+        if is_same && spec.steps == self.spec.steps {
+            return Ok(Difference::None);
+        }
+        self.refuse_at_the_end()?;
+        Ok(if is_same {
+            Difference::Steps
+        } else {
+            Difference::Version
+        })
+    }
+
+    fn accepts_promotion(&self, number: u64) -> Result<(), Refusal> {
+        if self.aborted.is_some() {
+            return Err(Refusal::Aborted(number));
+        }
+        if self.is_promoted() {
+            return Err(Refusal::Promoted(number));
+        }
+        match self.promotion {
+            Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
+            Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
+            Promotion::NotDue => {
+                let is_done = self.step >= self.spec.steps.len();
+                if is_done && self.pauses.is_empty() && !self.is_paused {
+                    return Err(Refusal::NothingToSkip(number));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse_at_the_end(&self) -> Result<(), Refusal> {
+        let number = self.revision.number;
+        match self.promotion {
+            Promotion::NotDue => Ok(()),
+            Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
+            Promotion::HookFailed { .. } => Err(Refusal::PromotionFailed(number)),
+            Promotion::Unconfirmed => Err(Refusal::Unconfirmed(number)),
+        }
+    }
+
+    /// Does what was asked for, and says so for the history.
+    pub(super) fn obey(&mut self, posted: Posted, now: Timestamp) -> String {
+        if posted.number <= self.commands_taken {
+            return String::new();
+        }
+        self.commands_taken = posted.number;
+        let command = posted.command;
+        if let Err(refusal) = self.accepts(command, posted.seen) {
+            return format!("{command}: refused, {refusal}");
+        }
+        match command {
+            Command::Promote => self.promote(),
+            Command::PromoteFull => self.promote_in_full(),
+            Command::Abort => self.abort("", now),
+            Command::Retry => self.retry(now),
+            Command::Pause => self.is_paused = true,
+            Command::Resume => self.is_paused = false,
+        }
+        command.to_string()
+    }
+
+    fn promote(&mut self) {
+        if self.promotion != Promotion::NotDue {
+            self.confirm();
+            return;
+        }
+        self.is_paused = false;
+        if self.pauses.is_empty() {
+            self.leave_step();
+            return;
+        }
+        let lacks_evidence = self.is_waiting_for(PauseReason::NoEvidence);
+        self.pauses.clear();
+        if self.background.as_ref().is_some_and(is_inconclusive) {
+            self.renew_background();
+        }
+        match self.spec.steps.get(self.step) {
+            Some(Step::Pause(_)) => self.leave_step(),
+            Some(Step::Analysis(_)) if self.is_verdict_missing() => self.leave_step(),
+            Some(Step::Analysis(_) | Step::SetWeight(_)) => {}
+            None => self.is_waived = self.is_waived || lacks_evidence,
+        }
+    }
+
+    /// Whether the step's analysis has ended without telling whether to go on.
+    fn is_verdict_missing(&self) -> bool {
+        self.step_analysis
+            .as_ref()
+            .is_some_and(|analysis| analysis.phase.is_over())
+    }
+
+    fn promote_in_full(&mut self) {
+        self.aborted = None;
+        self.is_full = true;
+        self.is_paused = false;
+        self.pauses.clear();
+        self.step = self.spec.steps.len();
+        self.want(Weight::ALL);
+        self.drop_analyses();
+    }
+
+    fn retry(&mut self, now: Timestamp) {
+        self.attempt += 1;
+        if self.aborted.is_some() {
+            self.restart();
+        } else {
+            self.promotion = Promotion::Hook {
+                number: 1,
+                begins_at: now,
+            };
+        }
+    }
+}
+
+fn is_inconclusive(analysis: &Analysis) -> bool {
+    analysis.phase == Phase::Inconclusive
+}

@@ -1,0 +1,94 @@
+//! The thin rollout stepper's decisions: an Argo `Rollout` read, a state machine that plays its canary steps, and how it looks.
+//!
+//! [`step`] takes a rollout, an event and the time, and gives the rollout as it is then and *all* that is to be done about it.
+//! The outcomes are Argo's (`tests/data/conformance/rollout-steps.md`), with these differences, since nothing here moves workloads:
+//!
+//! - A stable version is assumed to exist. Whoever begins with [`Rollout::new`] and a `stable` equal to the version says that there was none.
+//! - Evidence is asked for before the end. Without a good measurement of everything that counts, the analysis beside the steps
+//!   holds the rollout where it is ([`PauseReason::NoEvidence`]), and so does an analysis that is a step. It goes on by itself when
+//!   the evidence comes, or when somebody promotes it all the same.
+//! - After the last step the canary keeps all traffic until it *is* the stable version: the hook says so by its success, or somebody
+//!   does with `promote`. Only then do the weights return. Until then no other version is begun ([`Rollout::compare`]).
+//! - An inconclusive analysis freezes the canary's traffic: a pause may still run out, but no further weight is set.
+//!
+//! # How a shell drives it
+//!
+//! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease. A stepper's loop is:
+//!
+//! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then [`Event::Begun`] if it was
+//!    started for a version of its own (harmless if that is being rolled out already), then each posted command.
+//! 2. Wait for an event: a task came back, the moment of a [`Effect::WakeAt`], a command.
+//! 3. [`step`]. *Save the new record under the lease, by compare-and-set, before anything else*; commands up to
+//!    [`Rollout::commands_taken`] leave the inbox with it.
+//! 4. Make the running tasks match the effects: begin what is listed and not being done; drop a [`Effect::Watch`] or
+//!    [`Effect::WakeAt`] that is not listed any more. Whatever else is under way is waited for, one weight at a time, and its
+//!    answer fed in: the rollout knows what it no longer needs. Then go to 2, or stop at [`Effect::Done`].
+//!
+//! **A crash anywhere loses nothing.** The effects follow from the saved record, so whoever takes over finds them again in
+//! [`Rollout::outstanding`]; and every event can be had a second time: weights are set again (`is_routed` is false after a
+//! takeover, so no step ends on what a dead stepper believed), an analysis is asked for under the same idempotency key, the hook is
+//! run again under the same [`HookKey`], commands stay posted until a saved record counts them. A step that was not saved was not
+//! taken: there is nothing to undo, because nothing was done before the save.
+//!
+//! **A save that fails**: with the lease lost, touch nothing more. Where the service does not answer, nobody knows whether it was
+//! saved: keep the rollout as it was *before* the event, hold the weight, and read the record again when the service is back, as in 1.
+//!
+//! **Out of sight**: while the service is away feed [`Event::Blind`], with the moment of its last answer, to the rollout that was saved
+//! last, and carry out nothing of it but a [`Effect::SetWeight`] of [`Weight::NONE`]. That is the dead-man's limit, and the only thing
+//! that is ever done unsaved: it takes traffic away and never gives any. Feed the same event to the record that is read when the
+//! service is back, before [`Event::TakenOver`] and [`Event::Sighted`], so that the abort is kept. A stepper that dies before that leaves
+//! the record as it was; whoever takes over sees to its weight again.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use skygate::domain::rollout::{Effect, Event, Rollout, RolloutSpec, Settings, Version, Weight, step};
+//!
+//! let document = serde_json::json!({
+//!     "apiVersion": "argoproj.io/v1alpha1",
+//!     "kind": "Rollout",
+//!     "metadata": {"name": "reviews"},
+//!     "spec": {"strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {"duration": "10m"}}]}}},
+//! });
+//! let now = "2026-11-23T10:00:00Z".parse().unwrap();
+//! let spec = Arc::new(RolloutSpec::read(&document).unwrap());
+//! let rollout = Rollout::new("bookinfo", spec, Version::named("v2"), None, Settings::default(), now);
+//!
+//! let (rollout, effects) = step(rollout, Event::Tick, now);
+//! let weight = Weight::new(20).unwrap();
+//! assert_eq!(effects, [Effect::SetWeight { weight, change: 1 }]);
+//!
+//! let (rollout, _) = step(rollout, Event::Routed { weight }, now);
+//! assert_eq!(rollout.status().1, "CanaryPauseStep");
+//! ```
+
+mod arguments;
+mod command;
+mod event;
+mod field_path;
+mod machine;
+mod outstanding;
+mod record;
+mod spec;
+mod state;
+mod status;
+mod stored;
+mod tree;
+mod weight;
+
+pub use command::{Command, Difference, Posted, Refusal, Seen};
+pub use event::{Effect, Event, HookKey, Outcome};
+pub use field_path::{FieldPathError, value_at};
+pub use machine::step;
+pub use outstanding::AnalysisRequest;
+pub use record::{RECORD_VERSION, RecordError};
+pub use spec::{
+    AnalysisSite, Background, DestinationRuleRef, IstioRouting, KIND, RolloutSpec, Step, TcpRoute,
+    TlsRoute, VirtualServiceRef,
+};
+pub use state::{
+    Aborted, Analysis, AnalysisKey, AnalysisKind, HookPolicy, Pause, PauseReason, Promotion,
+    Revision, Rollout, Settings, Supplied, Transition, Trouble, Version,
+};
+pub use status::RolloutPhase;
+pub use tree::{Latest, MetricSummary, RunSummary, draw};
+pub use weight::Weight;
