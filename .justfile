@@ -44,3 +44,7 @@ advisories:
 # The seed's template, judged for a healthy and a degraded canary.
 demo:
     cargo run --release --locked -- demo
+
+# The Istio router against a real Kubernetes API server (needs Go; builds it once, in minutes).
+test-kube *ARGS:
+    tests/kube/run.sh {{ARGS}}

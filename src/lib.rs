@@ -6,7 +6,7 @@
 //! ```text
 //! cli ──▶ engine ──▶ ports ──▶ domain        what to measure, what it means, when to look again
 //!  │                   ▲
-//!  └──▶ oap, store ────┘                      the world behind the ports
+//!  └──▶ adapters ──────┘                      the world behind the ports: oap, store, routers
 //!       sim                                   an OAP of our own, for demonstrations and tests
 //! ```
 //!
@@ -17,6 +17,7 @@
 //! - [`engine`]: leases due runs, performs their effects, saves what came of it.
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
 //! - [`store`]: where runs are kept.
+//! - [`routers`]: what shares traffic out: Istio in a cluster or in files, a webhook.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
 //! - [`secrets`], [`telemetry`]: secrets from files, logs to stderr.
 //! - [`wire`]: what programs read.
@@ -30,6 +31,7 @@ pub mod clock;
 
 pub mod engine;
 pub mod oap;
+pub mod routers;
 pub mod store;
 
 pub mod sim;

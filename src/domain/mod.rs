@@ -36,3 +36,4 @@ pub mod run;
 pub mod verdict;
 
 pub mod rollout;
+pub mod routes;

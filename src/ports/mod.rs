@@ -1,6 +1,7 @@
-//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records.
+//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records, a router of traffic.
 
 mod records;
+mod router;
 mod store;
 
 use std::fmt::Debug;
@@ -13,6 +14,7 @@ use crate::domain::plan::SourcePlan;
 use crate::domain::reading::Reading;
 
 pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
+pub use router::{Observed, Remedy, RouterError, Shift, Shifted, TrafficRouter};
 pub use store::{
     Cursor, Inserted, Lease, Leased, Next, RequestKey, RunQuery, Store, StoreError, Tally,
 };

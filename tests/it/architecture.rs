@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which modules each module may name. Only `cli` knows them all; adapters (`oap`, `store`, `sim`) never know each other.
+/// Which modules each module may name. Only `cli` knows them all; adapters (`oap`, `store`, `routers`, `sim`) never know each other.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("ports", &["domain", "ports"]),
@@ -12,6 +12,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("engine", &["domain", "ports"]),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
+    ("routers", &["domain", "ports", "routers", "secrets"]),
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),

@@ -74,8 +74,8 @@ mod state;
 mod status;
 mod stored;
 mod tree;
-mod weight;
 
+pub use super::routes::Weight;
 pub use command::{Command, Difference, Posted, Refusal, Seen};
 pub use event::{Effect, Event, HookKey, Outcome};
 pub use field_path::{FieldPathError, value_at};
@@ -92,4 +92,3 @@ pub use state::{
 };
 pub use status::RolloutPhase;
 pub use tree::{Latest, MetricSummary, RunSummary, draw};
-pub use weight::Weight;

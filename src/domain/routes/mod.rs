@@ -1,0 +1,106 @@
+//! How a VirtualService is edited so that the canary gets its share, by Argo's rules: pure, so that a cluster's objects and files are edited alike.
+//!
+//! [`Traffic::change`] says what has to be done to an object, [`Change::apply`] does it to a value;
+//! the file router does the same to a text. [`Traffic::observe`] says which share the canary has:
+//! the one that setting again would change nothing.
+
+mod edit;
+mod error;
+mod fence;
+mod rule;
+mod weight;
+
+use serde_json::Value;
+
+pub use edit::{Action, Edit, Place, Protocol};
+pub use error::RouteError;
+pub use fence::{FENCE_ANNOTATION, Owner};
+pub use rule::{Choice, ObjectName, Routed, Subsets, TcpRoute, TlsRoute, Traffic, Versions};
+pub use weight::Weight;
+
+use fence::Fences;
+
+/// What has to be done to an object; nothing, where both parts are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The destinations to be edited, in the order of the object.
+    pub edits: Vec<Edit>,
+    /// What the annotation [`FENCE_ANNOTATION`] has to hold, where it doesn't yet.
+    pub annotation: Option<String>,
+}
+
+impl Change {
+    /// Whether the object is as it should be.
+    pub fn is_nothing(&self) -> bool {
+        self.edits.is_empty() && self.annotation.is_none()
+    }
+
+    /// Does it to `object`.
+    pub fn apply(&self, object: &mut Value) {
+        // From the last to the first, so that a removal moves nothing that is still to be edited.
+        for edit in self.edits.iter().rev() {
+            edit.apply(object);
+        }
+        if let Some(annotation) = &self.annotation {
+            annotate(object, annotation);
+        }
+    }
+}
+
+/// Sets the fence's annotation.
+fn annotate(object: &mut Value, annotation: &str) {
+    let metadata = &mut object["metadata"];
+    if !metadata["annotations"].is_object() {
+        metadata["annotations"] = Value::Object(serde_json::Map::new());
+    }
+    metadata["annotations"][FENCE_ANNOTATION] = Value::from(annotation);
+}
+
+impl Traffic {
+    /// What has to be done to `object`, the VirtualService `routed`, so that the canary gets `weight` from the holder of the lease `fence`.
+    pub fn change(
+        &self,
+        object: &Value,
+        routed: &Routed,
+        weight: Weight,
+        fence: u64,
+    ) -> Result<Change, RouteError> {
+        let fences = fences(object)?;
+        let found = fences.of(&self.owner);
+        if let Some(found) = found.filter(|found| *found > fence) {
+            return Err(RouteError::Fenced {
+                owner: self.owner.clone(),
+                found,
+                ours: fence,
+            });
+        }
+        let annotation = (found != Some(fence)).then(|| fences.with(&self.owner, fence));
+        Ok(Change {
+            edits: edit::plan(object, &self.versions, &routed.choice, weight)?,
+            annotation,
+        })
+    }
+
+    /// The canary's share in `object`, the VirtualService `routed`: the weight that setting again would change nothing.
+    /// `None` where the routes are as no rollout leaves them.
+    pub fn observe(&self, object: &Value, routed: &Routed) -> Result<Option<Weight>, RouteError> {
+        edit::observe(object, &self.versions, &routed.choice)
+    }
+
+    /// The number of the last lease that edited `object` for this rollout.
+    pub fn fence(&self, object: &Value) -> Result<Option<u64>, RouteError> {
+        Ok(fences(object)?.of(&self.owner))
+    }
+}
+
+fn fences(object: &Value) -> Result<Fences, RouteError> {
+    let annotations = object.pointer("/metadata/annotations");
+    let found = annotations.and_then(|it| it.get(FENCE_ANNOTATION));
+    match found {
+        None | Some(Value::Null) => Fences::read(None),
+        Some(Value::String(text)) => Fences::read(Some(text)),
+        Some(other) => Err(RouteError::MalformedFence {
+            found: crate::domain::fault::shown(&other.to_string()),
+        }),
+    }
+}
