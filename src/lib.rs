@@ -16,6 +16,7 @@
 //! - [`clock`]: the system's, and one that runs fast.
 //! - [`engine`]: leases due runs, performs their effects, saves what came of it.
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
+//! - [`stepper`]: plays a rollout by asking the service for verdicts and a router for traffic.
 //! - [`store`]: where runs are kept.
 //! - [`routers`]: what shares traffic out: Istio in a cluster or in files, a webhook.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod engine;
 pub mod oap;
 pub mod routers;
+pub mod stepper;
 pub mod store;
 
 pub mod sim;

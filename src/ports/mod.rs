@@ -1,5 +1,7 @@
-//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records, a router of traffic.
+//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records,
+//! a router of traffic, a hook that makes a version the stable one.
 
+mod hook;
 mod records;
 mod router;
 mod store;
@@ -13,6 +15,7 @@ use jiff::Timestamp;
 use crate::domain::plan::SourcePlan;
 use crate::domain::reading::Reading;
 
+pub use hook::{Hook, HookAnswer, HookCall};
 pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
 pub use router::{Observed, Remedy, RouterError, Shift, Shifted, TrafficRouter};
 pub use store::{

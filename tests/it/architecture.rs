@@ -13,6 +13,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
     ("routers", &["domain", "ports", "routers", "secrets"]),
+    ("stepper", &["domain", "ports"]),
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),

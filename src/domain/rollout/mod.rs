@@ -73,6 +73,7 @@ mod spec;
 mod state;
 mod status;
 mod stored;
+mod summary;
 mod tree;
 
 pub use super::routes::Weight;
