@@ -331,7 +331,10 @@ impl<'s> Play<'s> {
     fn hear_of(&mut self, sheet: &Sheet) -> Result<Vec<Event>, StepperError> {
         if let Some(lease) = sheet.lease.as_ref().filter(|it| it.fence > self.fence) {
             let (holder, fence) = (&lease.holder, lease.fence);
-            let why = format!("`{holder}` has the lease {fence}, and ours is {}", self.fence);
+            let why = format!(
+                "`{holder}` has the lease {fence}, and ours is {}",
+                self.fence
+            );
             return Err(StepperError::Lost(why));
         }
         self.heard.clone_from(&sheet.tag);

@@ -13,4 +13,5 @@ mod queries;
 mod recordings;
 mod routers;
 mod settling;
+mod stepper;
 mod templates;
