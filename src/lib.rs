@@ -21,7 +21,8 @@
 //! - [`routers`]: what shares traffic out: Istio in a cluster or in files, a webhook.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
 //! - [`secrets`], [`telemetry`]: secrets from files, logs to stderr.
-//! - [`wire`]: what programs read.
+//! - [`wire`]: what programs read, and the way back.
+//! - [`client`]: asks a service on another machine.
 //! - [`cli`]: commands; the only place that knows which adapter fills which port.
 
 pub mod documents;
@@ -31,6 +32,8 @@ pub mod ports;
 pub mod clock;
 
 pub mod engine;
+
+pub mod api;
 pub mod oap;
 pub mod routers;
 pub mod stepper;
@@ -39,6 +42,7 @@ pub mod store;
 pub mod sim;
 
 pub mod cli;
+pub mod client;
 pub mod secrets;
 pub mod telemetry;
 pub mod wire;

@@ -1,7 +1,8 @@
-//! Where the values behind `secretKeyRef` come from: files, or for local commands the environment.
+//! Where the values behind `secretKeyRef` come from: files, and for local commands the environment before them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -19,8 +20,8 @@ pub fn without_url_credentials(text: &str) -> Cow<'_, str> {
 #[derive(Clone, Default)]
 pub struct SecretFiles {
     root: Option<PathBuf>,
-    /// `SKYGATE_SECRET_NAME_KEY` and its value.
-    environment: HashMap<String, String>,
+    /// `SKYGATE_SECRET_NAME_KEY` and its value; `None` where the environment is not looked at.
+    environment: Option<HashMap<String, String>>,
 }
 
 /// Says where, never what.
@@ -28,7 +29,7 @@ impl std::fmt::Debug for SecretFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SecretFiles")
             .field("root", &self.root)
-            .field("environment", &self.environment.len())
+            .field("environment", &self.environment.as_ref().map(HashMap::len))
             .finish()
     }
 }
@@ -46,19 +47,38 @@ impl SecretFiles {
             .into_iter()
             .filter(|(name, _)| name.starts_with(Self::VARIABLE))
             .collect();
-        Self { root, environment }
+        Self {
+            root,
+            environment: Some(environment),
+        }
+    }
+
+    /// Secrets below `root` and nowhere else: those of a service, whose callers are not told where it keeps them.
+    pub fn of_service(root: Option<PathBuf>) -> Self {
+        Self {
+            root,
+            environment: None,
+        }
     }
 
     /// The secret's value without a trailing line end; else why there is none, and where one would be looked for.
     pub fn find(&self, namespace: &str, name: &str, key: &str) -> Result<String, String> {
         let variable = variable_name(name, key);
-        if let Some(value) = self.environment.get(&variable) {
+        let environment = self.environment.as_ref();
+        if let Some(value) = environment.and_then(|it| it.get(&variable)) {
             return Ok(value.clone());
         }
+        let missing = format!("no secret `{name}` with the key `{key}`");
         let Some(root) = &self.root else {
-            return Err(format!(
-                "no secret `{name}` with the key `{key}`: set {variable}, or give --secrets DIR with a file DIR/{namespace}/{name}/{key}"
-            ));
+            let place = format!("DIR/{namespace}/{name}/{key}");
+            return Err(match environment {
+                Some(_) => {
+                    format!("{missing}: set {variable}, or give --secrets DIR with a file {place}")
+                }
+                None => format!(
+                    "{missing}: this service has no secrets; its operator can give it some: serve --secrets DIR, with a file {place}"
+                ),
+            });
         };
         if let Some(part) = [namespace, name, key]
             .into_iter()
@@ -69,17 +89,35 @@ impl SecretFiles {
             ));
         }
         let path = root.join(namespace).join(name).join(key);
-        match std::fs::read_to_string(&path) {
-            Ok(value) => Ok(value
-                .strip_suffix('\n')
-                .map_or(value.as_str(), |v| v.strip_suffix('\r').unwrap_or(v))
-                .to_owned()),
-            Err(error) => Err(format!(
-                "no secret `{name}` with the key `{key}`: failed to read {}: {error}",
-                path.display()
-            )),
-        }
+        let failed = |error: &std::io::Error| match environment {
+            Some(_) => format!("{missing}: failed to read {}: {error}", path.display()),
+            None => format!(
+                "{missing}: failed to read {namespace}/{name}/{key} below the folder of --secrets: {error}"
+            ),
+        };
+        let value = read(&path).map_err(|error| failed(&error))?;
+        Ok(value
+            .strip_suffix('\n')
+            .map_or(value.as_str(), |v| v.strip_suffix('\r').unwrap_or(v))
+            .to_owned())
     }
+}
+
+/// The longest secret, in bytes.
+const LONGEST: u64 = 64 << 10;
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut value = String::new();
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    file.take(LONGEST + 1).read_to_string(&mut value)?;
+    if value.len() as u64 > LONGEST {
+        let message = format!("it is longer than {LONGEST} bytes");
+        return Err(std::io::Error::other(message));
+    }
+    Ok(value)
 }
 
 /// One component of a path and nothing else: no separator, no `..`.
@@ -159,6 +197,37 @@ mod tests {
             secrets.find("default", "oap", "key"),
             Ok("s3cret".to_owned())
         );
+    }
+
+    #[test]
+    fn callers_of_a_service_are_not_told_where_its_secrets_are() {
+        let nothing = SecretFiles::of_service(None).find("default", "oap", "key");
+        let nothing = nothing.unwrap_err();
+        assert!(
+            nothing.contains("serve --secrets DIR") && !nothing.contains("SKYGATE_"),
+            "{nothing}"
+        );
+        let root = tempfile::tempdir().unwrap();
+        let secrets = SecretFiles::of_service(Some(root.path().to_owned()));
+        let missing = secrets.find("default", "oap", "key").unwrap_err();
+        assert!(missing.contains("default/oap/key below"), "{missing}");
+        assert!(
+            !missing.contains(&root.path().display().to_string()),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn a_secret_is_a_file_of_a_few_bytes() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("default/oap");
+        std::fs::create_dir_all(folder.join("folder")).unwrap();
+        std::fs::write(folder.join("long"), "x".repeat(1 << 17)).unwrap();
+        let secrets = SecretFiles::of_service(Some(root.path().to_owned()));
+        for (key, why) in [("folder", "it is no file"), ("long", "it is longer than")] {
+            let refused = secrets.find("default", "oap", key).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 
     #[test]

@@ -6,17 +6,21 @@ use clap::Args;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::options::{OapArgs, Output, TemplateArgs, When, when};
-use super::outcome::{Failure, Outcome, print, write};
+use super::options::{OapArgs, TemplateArgs, When, when};
+use super::outcome::{Failure, Outcome};
 use super::prepare::{self, Prepared};
+use super::remote::{self, Asked};
+use super::report::{Delivery, Report, ReportArgs, Told};
+use super::service::{Remote, ServiceArgs};
 use super::show;
+use super::unless_interrupted;
 use crate::domain::assess::worst;
 use crate::domain::fault::{Fault, listed, shown};
 use crate::domain::judge::judge;
 use crate::domain::measurement::Measurement;
 use crate::domain::plan::MetricPlan;
 use crate::ports::{MetricSource, Moment};
-use crate::wire;
+use crate::wire::{self, MeasurementRequest};
 
 /// Measure once and explain
 ///
@@ -37,15 +41,17 @@ pub(super) struct Measure {
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
 
-    /// Form of the result
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    report: ReportArgs,
 
     #[command(flatten)]
     template: TemplateArgs,
 
     #[command(flatten)]
     oap: OapArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -62,6 +68,19 @@ Exit codes:
 
 impl Measure {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let delivery = Delivery::open(&self.report, false)?;
+        delivery.close(unless_interrupted(self.judge()).await.transpose())
+    }
+
+    async fn judge(&self) -> Result<Told<wire::Measured>, Failure> {
+        match self.service.open()? {
+            Some(service) => self.there(&service).await,
+            None => self.here().await,
+        }
+    }
+
+    /// Measures in this process.
+    async fn here(&self) -> Result<Told<wire::Measured>, Failure> {
         let clock = prepare::clock(None);
         let moment = self.moment(clock.now())?;
         let prepared = Prepared::from_args(&self.template, self.oap.anywhere())?;
@@ -76,13 +95,37 @@ impl Measure {
             (metric, measurement)
         });
         let measured = join_all(measuring).await;
-        self.show(&prepared, &measured)?;
-        prepare::suggest_elsewhere(
-            &self.oap,
-            measured.iter().map(|(_, measurement)| measurement),
-        );
-        let phases = measured.iter().map(|(_, measurement)| measurement.phase);
-        Ok(worst(phases).into())
+        Ok(self.told(&prepared, &measured))
+    }
+
+    /// Has a service measure.
+    async fn there(&self, service: &Remote) -> Result<Told<wire::Measured>, Failure> {
+        remote::refuse_oap(&self.oap)?;
+        let moment = self.moment(service.clock.now())?;
+        let asked = Asked::from_args(&self.template)?;
+        let (namespace, name) = (asked.namespace.clone(), asked.name);
+        let new = MeasurementRequest {
+            namespace: Some(asked.namespace),
+            templates: asked.templates,
+            spec: asked.spec,
+            args: asked.args,
+            not_before: moment.not_before.map(wire::time),
+            at: moment.at.map(wire::time),
+            metrics: self.metrics.clone(),
+            ..MeasurementRequest::default()
+        };
+        let measured = service.client.measure(&new);
+        let measured = prepare::patiently(service.client.server(), measured).await?;
+        let measurements: Vec<(&MetricPlan, Measurement)> = measured
+            .metrics()
+            .map(|(metric, measurement)| (metric, measurement.clone()))
+            .collect();
+        let prepared = Prepared {
+            namespace,
+            name,
+            plan: Arc::clone(&measured.plan),
+        };
+        Ok(self.told(&prepared, &measurements))
     }
 
     fn moment(&self, now: Timestamp) -> Result<Moment, Failure> {
@@ -109,30 +152,26 @@ impl Measure {
         Ok(metrics.iter().filter(is_wanted).collect())
     }
 
-    fn show(
+    fn told(
         &self,
         prepared: &Prepared,
         measured: &[(&MetricPlan, Measurement)],
-    ) -> Result<(), Failure> {
-        let named = || {
-            let named = measured
-                .iter()
-                .map(|(metric, it)| (metric.name.as_str(), it));
-            wire::Measured::new(named)
-        };
-        match self.output {
-            Output::Text => {
-                let texts: Vec<String> = measured
-                    .iter()
-                    .map(|(metric, it)| {
-                        let measurement = show::measurement(metric, it, &prepared.plan.masker);
-                        measurement + &show::in_a_run(metric, it)
-                    })
-                    .collect();
-                print(&texts.join("\n"))
-            }
-            Output::Json => write(&wire::json(&named()).map_err(Failure::broken)?),
-            Output::Yaml => write(&wire::yaml(&named()).map_err(Failure::broken)?),
+    ) -> Told<wire::Measured> {
+        let texts = measured.iter().map(|(metric, it)| {
+            let measurement = show::measurement(metric, it, &prepared.plan.masker);
+            measurement + &show::in_a_run(metric, it)
+        });
+        let texts: Vec<String> = texts.collect();
+        let named = measured.iter();
+        let named = named.map(|(metric, it)| (metric.name.as_str(), it));
+        let measurements = || measured.iter().map(|(_, measurement)| measurement);
+        let outcome = worst(measurements().map(|measurement| measurement.phase)).into();
+        Told {
+            report: Report::of_measurements(prepared, measured, outcome),
+            text: texts.join("\n"),
+            whole: wire::Measured::new(named).with_spec(&prepared.plan),
+            hint: prepare::elsewhere(&self.oap, measurements())
+                .filter(|_| self.service.server.is_none()),
         }
     }
 }

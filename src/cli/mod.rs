@@ -12,10 +12,16 @@ mod options;
 mod outcome;
 mod prepare;
 mod progress;
+mod remote;
+mod report;
 mod run;
+mod runs;
+mod serve;
+mod service;
 mod show;
 mod signals;
 mod simulate;
+mod templates;
 mod validate;
 
 use std::process::ExitCode;
@@ -24,21 +30,21 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::outcome::{Failure, Outcome};
 use self::signals::interrupted;
+use crate::telemetry::{self, Format};
 
 /// Canary analysis for Apache SkyWalking: Argo AnalysisTemplates in, explained verdicts out
 #[derive(Debug, Parser)]
 #[command(name = "skygate", version, propagate_version = true, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
-    /// Log to stderr: error, warn, info, debug, or directives such as info,hyper_util=debug
+    /// Log to stderr: error, warn, info, debug, or directives such as info,hyper_util=debug [default: warn; serve: info]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         env = "SKYGATE_LOG",
-        default_value = "warn",
         display_order = 900
     )]
-    log: String,
+    log: Option<String>,
 
     #[command(subcommand)]
     command: Command,
@@ -56,10 +62,13 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(Box<serve::Serve>),
     Run(run::Run),
     Measure(measure::Measure),
     Eval(eval::Eval),
     Validate(validate::Validate),
+    Templates(templates::Templates),
+    Runs(runs::Runs),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -79,7 +88,12 @@ pub fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<Outcome, Failure> {
-    crate::telemetry::start(&cli.log).map_err(Failure::usage)?;
+    let (level, format) = match &cli.command {
+        Command::Serve(serve) => ("info", serve.log_format),
+        _ => ("warn", Format::Text),
+    };
+    let filter = cli.log.as_deref().unwrap_or(level);
+    telemetry::start(filter, format).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -95,30 +109,69 @@ fn execute(cli: Cli) -> Result<Outcome, Failure> {
 
 async fn perform(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Serve(command) => command.execute().await,
         Command::Run(command) => command.execute().await,
-        Command::Measure(command) => unless_interrupted(command.execute()).await,
+        Command::Measure(command) => command.execute().await,
         Command::Eval(command) => command.execute(),
-        Command::Validate(command) => unless_interrupted(command.execute()).await,
+        Command::Validate(command) => or_interrupted(command.execute()).await,
+        Command::Templates(command) => or_interrupted(command.execute()).await,
+        Command::Runs(command) => command.execute().await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
     }
 }
 
-/// `work`, given up when the process is asked to end. The work goes first: while it waits for stdin the system's own answer to Ctrl-C is right.
-async fn unless_interrupted(
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
+/// What comes of `work`; `None` where the process is asked to end before. The work goes first: while it waits for stdin the system's own answer to Ctrl-C is right.
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        outcome = work => outcome,
-        () = async { interrupted().await } => Ok(Outcome::Interrupted),
+        done = work => Some(done),
+        () = async { interrupted().await } => None,
     }
+}
+
+/// The outcome of `work`, which may be that somebody asked it to end.
+async fn or_interrupted(
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let done = unless_interrupted(work).await;
+    done.unwrap_or(Ok(Outcome::Interrupted))
 }
 
 /// The whole command line, for completions and for tests of its help.
 pub fn command() -> clap::Command {
-    without_env_values(Cli::command())
+    without_env_values(with_templates_of_a_service(Cli::command()))
+}
+
+const OF_A_SERVICE: &str = "\
+URL of the service, skygate serve, that does the work
+
+Files are sent along. Without any, --template NAME is one that the service has; clustertemplates/NAME is one that every namespace sees.
+The variable SKYGATE_TOKEN may hold the service's bearer token.";
+
+/// Commands that a service can do need no file, for it has templates of its own; commands about a service ask the one nearby.
+fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
+    let change = |command: clap::Command| {
+        command
+            .mut_arg("files", |arg| {
+                arg.required(false).required_unless_present("server")
+            })
+            .mut_arg("server", |arg| arg.long_help(OF_A_SERVICE))
+    };
+    let command = ["run", "measure"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, change)
+        });
+    let nearby = |command: clap::Command| {
+        command.mut_arg("server", |arg| arg.default_value(service::NEARBY))
+    };
+    ["templates", "runs"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, |command| command.mut_subcommands(nearby))
+        })
 }
 
 /// A variable that is set to nothing is not set: CI systems pass on what nobody filled in.

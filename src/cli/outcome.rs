@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use anyhow::Error;
+use regex::Regex;
 
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::measurement::Phase;
@@ -31,7 +33,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn code(self) -> u8 {
+    /// The exit code.
+    pub(super) fn code(self) -> u8 {
         match self {
             Self::Successful => 0,
             Self::Failed => 1,
@@ -40,6 +43,21 @@ impl Outcome {
             Self::Error => 4,
             Self::TimedOut => 5,
             Self::Interrupted => 130,
+        }
+    }
+}
+
+impl Outcome {
+    /// What it is called where one word has to do.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Successful => Phase::Successful.name(),
+            Self::Failed => Phase::Failed.name(),
+            Self::Usage => "Invalid",
+            Self::Inconclusive => Phase::Inconclusive.name(),
+            Self::Error => Phase::Error.name(),
+            Self::TimedOut => Phase::Running.name(),
+            Self::Interrupted => "Interrupted",
         }
     }
 }
@@ -101,6 +119,16 @@ impl Failure {
         self.outcome
     }
 
+    /// What is wrong, each with its causes and the way out, in a text of its own.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| {
+            let causes = problem.causes.iter().map(String::as_str);
+            let mut text: Vec<&str> = [problem.what.as_str()].into_iter().chain(causes).collect();
+            text.extend(problem.hint.as_deref());
+            text.join("\n")
+        })
+    }
+
     fn of(outcome: Outcome, error: &Error) -> Self {
         let problem = Problem {
             what: error.to_string(),
@@ -114,7 +142,7 @@ impl Failure {
     }
 
     /// `error: …`, causes indented below; a hint stands apart, right after what it is about.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let mut is_apart = true;
         for problem in &self.problems {
@@ -188,10 +216,15 @@ pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));
 }
 
-/// `text` without anything that a terminal would obey, for it may hold what a server or a caller said, and without credentials.
+/// Writes lines to stderr as they are, for a CI system to obey.
+pub(super) fn emit(lines: &str) {
+    let _ = write!(std::io::stderr(), "{lines}");
+}
+
+/// `text` without anything that a terminal or a CI system would obey, for it may hold what a server or a caller said, and without credentials.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
     let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
-    let text = without_url_credentials(text);
+    let text = unobeyed(without_url_credentials(text));
     if !text.contains(is_obeyed) {
         return text;
     }
@@ -204,6 +237,20 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(plain)
+}
+
+/// `text` with what a CI system takes for a command in its log made plain: GitHub's `::set-output …` at the start of a line,
+/// its old `##[…]` and Azure's `##vso[…]` anywhere, `TeamCity`'s `##teamcity[…]`.
+fn unobeyed(text: Cow<'_, str>) -> Cow<'_, str> {
+    static COMMANDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^(?<before>\s*)(?<after>::)|(?<first>#)(?<rest>#[a-z]*\[)")
+            .expect("a constant that its test compiles")
+    });
+    if !COMMANDS.is_match(&text) {
+        return text;
+    }
+    let plain = COMMANDS.replace_all(&text, r"$before$first\$after$rest");
+    Cow::Owned(plain.into_owned())
 }
 
 #[cfg(test)]
@@ -241,5 +288,19 @@ mod tests {
     fn nothing_commands_the_terminal() {
         assert_eq!(printable("a\tb\n"), "a\tb\n");
         assert_eq!(printable("\u{1b}[2Jx\r\u{9b}"), "\\u{1b}[2Jx\\r\\u{9b}");
+    }
+
+    #[test]
+    fn nothing_commands_a_ci_system() {
+        let check = |text, expected| assert_eq!(printable(text), expected);
+        check(
+            "a\n  ::set-output name=phase::Successful",
+            "a\n  \\::set-output name=phase::Successful",
+        );
+        check(
+            "it said ##[error]x and ##vso[task.y]",
+            "it said #\\#[error]x and #\\#vso[task.y]",
+        );
+        check("a::b, ## heading, [::1]:80", "a::b, ## heading, [::1]:80");
     }
 }

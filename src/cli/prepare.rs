@@ -120,14 +120,14 @@ impl Prepared {
 }
 
 /// What the files hold.
-struct Files {
-    templates: Vec<Template>,
+pub(super) struct Files {
+    pub(super) templates: Vec<Template>,
     /// What is wrong with the form of the templates, with the file of each.
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 /// Everything that the files hold. Where a text cannot be read as a whole nobody knows what else it would say: its faults are all that is told.
-fn read(args: &TemplateArgs) -> Result<Files, Failure> {
+pub(super) fn read(args: &TemplateArgs) -> Result<Files, Failure> {
     let (mut templates, mut faults) = (Vec::new(), Vec::new());
     let mut is_complete = true;
     for path in &args.files {
@@ -166,7 +166,7 @@ fn read(args: &TemplateArgs) -> Result<Files, Failure> {
     )?)
 }
 
-fn called(path: &Path) -> String {
+pub(super) fn called(path: &Path) -> String {
     match path.to_str() {
         Some("-") => "stdin".to_owned(),
         _ => path.display().to_string(),
@@ -174,7 +174,7 @@ fn called(path: &Path) -> String {
 }
 
 /// What a file holds, or stdin. One byte more than a text may have is read of it, so that whoever gets it sees that it is too long.
-fn text(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn text(path: &Path) -> Result<Vec<u8>, Failure> {
     if path == Path::new("-") {
         return up_to(documents::LONGEST_TEXT, std::io::stdin().lock())
             .context("failed to read stdin")
@@ -191,7 +191,10 @@ fn text(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The templates to run: those that were named, else all that no other one nests.
-fn choose(templates: &[Template], named: &[String]) -> Result<Vec<TemplateRef>, Failure> {
+pub(super) fn choose(
+    templates: &[Template],
+    named: &[String],
+) -> Result<Vec<TemplateRef>, Failure> {
     let reference = |template: &Template| TemplateRef::new(template.kind, &template.name);
     if named.is_empty() {
         let is_nested = |template: &&Template| {
@@ -234,7 +237,7 @@ fn choose(templates: &[Template], named: &[String]) -> Result<Vec<TemplateRef>, 
 }
 
 /// Of two values for one argument nobody knows which was meant.
-fn refuse_repeated(args: &[(String, String)]) -> Result<(), Failure> {
+pub(super) fn refuse_repeated(args: &[(String, String)]) -> Result<(), Failure> {
     let names = || args.iter().map(|(name, _)| name);
     match names()
         .enumerate()
@@ -249,7 +252,11 @@ fn refuse_repeated(args: &[(String, String)]) -> Result<(), Failure> {
 }
 
 /// The flag's, else the manifest's, else `default`.
-fn namespace(args: &TemplateArgs, templates: &[Template], chosen: &[TemplateRef]) -> String {
+pub(super) fn namespace(
+    args: &TemplateArgs,
+    templates: &[Template],
+    chosen: &[TemplateRef],
+) -> String {
     let of_manifest = || {
         templates
             .iter()
@@ -278,14 +285,7 @@ pub(super) fn oap(
     clock: Arc<dyn Clock>,
     plan: &Plan,
 ) -> Result<Arc<Oap>, Failure> {
-    let mut directory = Directory::default();
-    for (name, url) in args.named() {
-        let address = address(url)?;
-        directory = match Address::parse(name) {
-            Ok(written) => directory.instead_of(&written, address),
-            Err(_) => directory.name(name, address),
-        };
-    }
+    let mut directory = directory(args)?;
     if let Some(url) = stage.map(Stage::url).or(args.anywhere()) {
         directory = directory.only(address(url)?);
     }
@@ -300,6 +300,28 @@ pub(super) fn oap(
     Ok(Arc::new(oap))
 }
 
+/// The OAPs that the flags name, and no others: whoever else a template names is refused.
+pub(super) fn closed_oap(args: &OapArgs, clock: Arc<dyn Clock>) -> Result<Arc<Oap>, Failure> {
+    let mut directory = directory(args)?.closed();
+    if let Some(url) = args.anywhere() {
+        directory = directory.only(address(url)?);
+    }
+    let oap = Oap::new(options(args)?, directory, clock).map_err(Failure::usage)?;
+    Ok(Arc::new(oap))
+}
+
+fn directory(args: &OapArgs) -> Result<Directory, Failure> {
+    let mut directory = Directory::default();
+    for (name, url) in args.named() {
+        let address = address(url)?;
+        directory = match Address::parse(name) {
+            Ok(written) => directory.instead_of(&written, address),
+            Err(_) => directory.name(name, address),
+        };
+    }
+    Ok(directory)
+}
+
 /// The address that a metric is asked of; a secret in it is masked.
 pub(super) fn whom(oap: &Oap, plan: &Plan, metric: &MetricPlan) -> String {
     let shown = oap.address(&metric.source).map_or_else(
@@ -309,18 +331,17 @@ pub(super) fn whom(oap: &Oap, plan: &Plan, metric: &MetricPlan) -> String {
     plan.masker.mask(&shown)
 }
 
-/// Says that there is a flag for it where a template's own address gave no answer.
-pub(super) fn suggest_elsewhere<'a>(
+/// The flag that may help where a template's own address gave no answer.
+pub(super) fn elsewhere<'a>(
     args: &OapArgs,
     mut measurements: impl Iterator<Item = &'a Measurement>,
-) {
+) -> Option<&'static str> {
     let is_unreachable = |measurement: &Measurement| {
         let why = measurement.explanation.as_ref();
         why.is_some_and(|why| why.error == Some(ErrorClass::Unreachable))
     };
-    if args.servers.is_empty() && measurements.any(is_unreachable) {
-        tell("\nhint: --oap URL asks another OAP than the template's `address`");
-    }
+    (args.servers.is_empty() && measurements.any(is_unreachable))
+        .then_some("--oap URL asks another OAP than the template's `address`")
 }
 
 /// Awaits an answer of `server`, and says so once a person may wonder.
@@ -342,18 +363,7 @@ fn address(url: &str) -> Result<Address, Failure> {
 
 fn options(args: &OapArgs) -> Result<Options, Failure> {
     let defaults = Options::default();
-    let secret = |path: &Path| -> Result<Secret, Failure> {
-        let text = String::from_utf8(file(path)?).map_err(|_| {
-            Failure::usage(anyhow!("{} holds something else than text", path.display()))
-        })?;
-        match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(Failure::usage(anyhow!(
-                "{} is empty; a secret was expected in it",
-                path.display()
-            ))),
-            secret => Ok(Secret::new(secret)),
-        }
-    };
+    let secret = |path: &Path| line(path).map(Secret::new);
     let auth = match (&args.user, &args.password_file, &args.token_file) {
         (Some(user), Some(password), _) => Auth::Basic {
             user: user.clone(),
@@ -398,7 +408,22 @@ fn options(args: &OapArgs) -> Result<Options, Failure> {
 /// Certificates, keys, passwords: none comes near it.
 const LONGEST_FILE: usize = 1 << 20;
 
-fn file(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The secret that a file holds, without the line's end.
+pub(super) fn line(path: &Path) -> Result<String, Failure> {
+    let text = String::from_utf8(file(path)?).map_err(|_| {
+        Failure::usage(anyhow!("{} holds something else than text", path.display()))
+    })?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage(anyhow!(
+            "{} is empty; a secret was expected in it",
+            path.display()
+        ))),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+/// What a file holds that is no template.
+pub(super) fn file(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = read_up_to(LONGEST_FILE, path)?;
     if bytes.len() > LONGEST_FILE {
         return Err(Failure::usage(anyhow!(
@@ -409,7 +434,7 @@ fn file(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn read_up_to(longest: usize, path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_up_to(longest: usize, path: &Path) -> Result<Vec<u8>, Failure> {
     File::open(path)
         .and_then(|file| up_to(longest, file))
         .with_context(|| format!("failed to read {}", path.display()))

@@ -109,7 +109,7 @@ impl SimulateOap {
     }
 }
 
-fn socket_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "an address and a port such as 127.0.0.1:12800 were expected".to_owned())
 }
@@ -119,7 +119,7 @@ fn zone(text: &str) -> Result<Offset, String> {
 }
 
 /// A listener, and the URL at which it is reached.
-async fn listen(address: SocketAddr) -> Result<(TcpListener, String), Failure> {
+pub(super) async fn listen(address: SocketAddr) -> Result<(TcpListener, String), Failure> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("failed to listen on {address}"))

@@ -3,6 +3,7 @@
 //! Only the text is dealt with here: syntax, duplicate keys, sizes. What the documents say is [`crate::domain::spec`]'s to judge.
 //! Values are what Kubernetes would see: merge keys (`<<`) are merged, keys that are numbers become texts, `1.0` is a 1.
 
+mod rollouts;
 mod value;
 
 use std::cell::Cell;
@@ -11,9 +12,11 @@ use std::fmt;
 use serde::Deserializer;
 use serde_json::Value;
 
-use crate::domain::fault::{Fault, shown};
+use crate::domain::fault::{Fault, Faults, shown};
 use crate::domain::nearest::nearest;
 use crate::domain::spec::{API_VERSION, Kind, Template};
+
+pub use rollouts::rollouts;
 
 /// The largest text that is read: 4 MiB, more than a cluster would store of one object.
 pub const LONGEST_TEXT: usize = 4 << 20;
@@ -26,6 +29,8 @@ const DEEPEST: usize = 256;
 pub struct Documents {
     /// The templates, in order, each with the faults of its form.
     pub templates: Vec<Template>,
+    /// The manifest of each of them.
+    pub manifests: Vec<Value>,
     /// What was passed over, one line each: documents of other kinds.
     pub notes: Vec<String>,
     /// What is wrong with the text itself, or with documents that are no templates.
@@ -88,6 +93,7 @@ impl Documents {
         };
         if let Some(kind) = Kind::named(kind) {
             self.templates.push(Template::read(kind, document));
+            self.manifests.push(document.clone());
             return;
         }
         if let Some(items) = items_of_list(kind, document) {
@@ -116,6 +122,21 @@ impl Documents {
             shown(kind).trim_matches('`')
         ));
     }
+}
+
+/// The only document of `text`, YAML or JSON; null where it holds none.
+pub fn one(text: &[u8]) -> Result<Value, Faults> {
+    let mut parsed = parse(text);
+    let mut faults: Vec<Fault> = parsed.faults.into_iter().map(|(_, fault)| fault).collect();
+    if parsed.values.len() > 1 && faults.is_empty() {
+        let found = parsed.values.len();
+        faults.push(Fault::new(
+            "",
+            format!("holds {found} documents; one was expected"),
+        ));
+    }
+    let first = parsed.values.drain(..).next();
+    Faults::none_or(faults, first.unwrap_or_default())
 }
 
 fn items_of_list<'v>(kind: &str, document: &'v Value) -> Option<&'v Vec<Value>> {
@@ -329,6 +350,20 @@ mod tests {
             faults("{\"a\": 1, \"a\": 2}"),
             "a: is given twice\nnames no `kind`: `AnalysisTemplate` is expected"
         );
+    }
+
+    #[test]
+    fn one_document() {
+        let check = |text: &str, expected: &str| {
+            let one = super::one(text.as_bytes());
+            let shown = one.map_or_else(|faults| faults.to_string(), |value| value.to_string());
+            assert_eq!(shown, expected, "for {text}");
+        };
+        check("a: 1", r#"{"a":1}"#);
+        check(r#"{"a": 1}"#, r#"{"a":1}"#);
+        check("", "null");
+        check("a: 1\n---\na: 2", "holds 2 documents; one was expected");
+        check("{a: 1, a: 2}", "a: is given twice");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
 
 use super::args::Masker;
+use super::bounds;
 use super::condition::{Condition, ConditionError, Scope};
 use super::measurement::{Decided, Explanation, Measurement, Phase, Side};
 use super::plan::{MetricPlan, NoData};
@@ -147,7 +148,7 @@ pub fn judge(
             String::new(),
         ),
         Ok(answer) => {
-            let verdict = judge_answer(metric, &answer, zone, &mut explanation);
+            let verdict = judge_answer(metric, &answer, zone, finished_at, &mut explanation);
             let value = value_text(&answer.result, masker);
             explanation.series = answer.series;
             explanation.notes = answer.notes;
@@ -155,6 +156,8 @@ pub fn judge(
         }
     };
     mask(&mut explanation, masker);
+    // What was masked may be cut: no secret is cut in two and missed.
+    bounds::trim(&mut explanation);
     Measurement {
         number,
         phase: verdict.phase,
@@ -191,6 +194,7 @@ fn judge_answer(
     metric: &MetricPlan,
     answer: &Answer,
     zone: Offset,
+    now: Timestamp,
     explanation: &mut Explanation,
 ) -> Verdict {
     let window = explanation.window;
@@ -214,6 +218,7 @@ fn judge_answer(
         series: &answer.series,
         zone,
         step: window.map_or_else(Step::default, |window| window.step()),
+        now,
     };
     let judgement = phase_of(metric.success.as_deref(), metric.failure.as_deref(), &scope);
     explanation.decided = judgement.decided;

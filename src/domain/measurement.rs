@@ -25,6 +25,16 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Running,
+        Self::Successful,
+        Self::Failed,
+        Self::Error,
+        Self::Inconclusive,
+    ];
+
     /// Argo's word for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,6 +84,27 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// Why it is what it is, in one line: the condition's reason, else its message, else its value.
+    pub fn reason(&self) -> String {
+        let decided = self
+            .explanation
+            .as_ref()
+            .and_then(|why| why.decided.as_ref())
+            .map_or("", |decided| decided.reason.as_str());
+        if !decided.is_empty() {
+            return decided.to_owned();
+        }
+        if !self.message.is_empty() {
+            return self.message.clone();
+        }
+        let quote: String = self.value.chars().take(LONGEST_QUOTE).collect();
+        if quote.len() < self.value.len() {
+            format!("{quote}…")
+        } else {
+            quote
+        }
+    }
+
     /// Whether it is evidence that the service is good: measured, with data that cannot be mistaken in every series, and found successful.
     pub fn is_good(&self) -> bool {
         self.phase == Phase::Successful
@@ -83,6 +114,9 @@ impl Measurement {
                 .is_none_or(|why| !why.no_data && why.series.iter().all(Series::is_evidence))
     }
 }
+
+/// The longest value that a reason quotes, in characters.
+const LONGEST_QUOTE: usize = 120;
 
 /// How a measurement came about. Secrets are masked.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::assess::{Counts, Struck, assess, is_streak_reached};
+use super::bounds;
 use super::measurement::{Measurement, Phase};
 use super::plan::MetricPlan;
 use super::run::Stop;
@@ -62,8 +63,14 @@ impl MetricRun {
         number
     }
 
-    /// Takes in the measurement that was in flight.
-    pub(super) fn record(&mut self, plan: &MetricPlan, measurement: Measurement, now: Timestamp) {
+    /// Takes in the measurement that was in flight. Older ones go once there are more than the plan keeps, or all of them weigh more than `most`.
+    pub(super) fn record(
+        &mut self,
+        plan: &MetricPlan,
+        measurement: Measurement,
+        now: Timestamp,
+        most: usize,
+    ) {
         let finished = measurement.finished_at.unwrap_or(now);
         self.in_flight = None;
         self.taken += 1;
@@ -82,11 +89,20 @@ impl MetricRun {
         };
 
         self.measurements.push_back(measurement);
-        while self.measurements.len() > plan.retention.max(1) {
-            self.measurements.pop_front();
-        }
+        self.let_go(plan.retention, most);
         if phase.is_over() {
             self.end(plan, phase, struck);
+        }
+    }
+
+    fn let_go(&mut self, retention: usize, most: usize) {
+        let mut weight: usize = self.measurements.iter().map(bounds::weight).sum();
+        while self.measurements.len() > 1 && (self.measurements.len() > retention || weight > most)
+        {
+            weight -= self
+                .measurements
+                .pop_front()
+                .map_or(0, |it| bounds::weight(&it));
         }
     }
 
@@ -146,14 +162,15 @@ impl MetricRun {
         self.end(plan, phase, struck);
     }
 
-    /// What keeps the metric from being found good when it is concluded before its own end; `None`: nothing does.
-    pub(super) fn lacks(&self, plan: &MetricPlan) -> Option<String> {
+    /// What keeps the metric from being found good when the run is concluded; `None`: nothing does.
+    pub fn lacks(&self, plan: &MetricPlan) -> Option<String> {
         let limits = &plan.limits;
         if self.good == 0 {
             return Some("no good measurement".to_owned());
         }
         // A streak that was asked for is not reached by running out of time.
-        if self.cut_short.is_some()
+        let has_own_end = self.phase.is_over() && self.cut_short.is_none();
+        if !has_own_end
             && limits.consecutive_success > 0
             && !is_streak_reached(limits, &self.counts)
         {

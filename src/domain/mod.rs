@@ -20,6 +20,7 @@ pub mod plan;
 pub mod query;
 pub mod spec;
 
+pub mod bounds;
 pub mod measurement;
 pub mod reading;
 pub mod recorded;
@@ -35,5 +36,6 @@ pub mod metric_run;
 pub mod run;
 pub mod verdict;
 
+pub mod flagger;
 pub mod rollout;
 pub mod routes;

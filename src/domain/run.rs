@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::assess::effective_count;
+use super::bounds::MOST_WEIGHT;
 use super::measurement::{Measurement, Phase};
 use super::metric_run::after;
 use super::plan::{MetricPlan, Plan};
@@ -104,8 +105,12 @@ pub enum Event {
 pub enum Command {
     /// That it ends now.
     Terminate,
+    /// That it is concluded now, with what it has measured. Ignored by a run whose metrics will all end by themselves.
+    Conclude,
     /// That it knows when its version first took traffic. Ignored where [`Run::accepts_not_before`] says no.
     NotBefore(Timestamp),
+    /// That its version took its first traffic only at this moment, though it was taken for earlier. Never makes it earlier.
+    NoTrafficBefore(Timestamp),
 }
 
 /// What is to be done for a run. Doing it twice is harmless.
@@ -149,8 +154,16 @@ pub fn step(mut run: Run, event: Event, now: Timestamp) -> (Run, Vec<Effect>) {
             }
             run.settle(now);
         }
+        Event::Command(Command::Conclude) => {
+            run.start(now);
+            run.conclude_by(now);
+            run.settle(now);
+        }
         Event::Command(Command::NotBefore(moment)) => {
             run.not_before.get_or_insert(moment);
+        }
+        Event::Command(Command::NoTrafficBefore(moment)) => {
+            run.not_before = run.not_before.max(Some(moment));
         }
     }
     (run, effects)
@@ -229,6 +242,14 @@ impl Run {
         self.plan.metrics.iter().zip(&self.metrics)
     }
 
+    /// Whether it has a metric that only a limit on bad measurements, or somebody else, would end.
+    pub fn is_endless(&self) -> bool {
+        self.metrics().any(|(plan, state)| {
+            !state.phase.is_over()
+                && effective_count(&plan.limits, plan.interval.is_some()).is_none()
+        })
+    }
+
     fn start(&mut self, now: Timestamp) {
         if self.started_at.is_some() {
             return;
@@ -262,7 +283,8 @@ impl Run {
     }
 
     fn record(&mut self, metric: usize, measurement: Measurement, now: Timestamp) {
-        self.metrics[metric].record(&self.plan.metrics[metric], measurement, now);
+        let most = MOST_WEIGHT / self.metrics.len();
+        self.metrics[metric].record(&self.plan.metrics[metric], measurement, now, most);
     }
 
     /// Draws the consequences: whether to stop, and once nothing is in flight, whether that was all.
@@ -315,13 +337,20 @@ impl Run {
     /// When it is to be concluded; `None` where nobody asked for that, and where all of its metrics will end by themselves.
     fn concludes_at(&self) -> Option<Timestamp> {
         let conclude_after = self.conclude_after?;
-        let is_endless = |plan: &MetricPlan, state: &MetricRun| {
-            !state.phase.is_over()
-                && effective_count(&plan.limits, plan.interval.is_some()).is_none()
-        };
-        self.metrics()
-            .any(|(plan, state)| is_endless(plan, state))
+        self.is_endless()
             .then(|| after(self.started_at.unwrap_or(self.created_at), conclude_after))
+    }
+
+    /// Has the time it is concluded after be the time that has passed, in whole seconds, where that is less.
+    fn conclude_by(&mut self, now: Timestamp) {
+        if !self.is_endless() {
+            return;
+        }
+        let started_at = self.started_at.unwrap_or(self.created_at);
+        let passed = Duration::try_from(now.duration_since(started_at)).unwrap_or_default();
+        let passed = Duration::from_secs(passed.as_secs());
+        let planned = self.conclude_after.unwrap_or(passed);
+        self.conclude_after = Some(passed.min(planned));
     }
 
     fn is_measuring(&self) -> bool {

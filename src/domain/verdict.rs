@@ -24,9 +24,6 @@ pub struct Summary {
     pub error: u64,
 }
 
-/// The longest value that an explanation quotes, in characters.
-const LONGEST_QUOTE: usize = 120;
-
 impl Run {
     /// How the metrics ended that are no dry runs.
     pub fn summary(&self) -> Summary {
@@ -42,6 +39,15 @@ impl Run {
     /// A run of nothing but dry runs has all the evidence it asks for: a dry run never stands in anybody's way.
     pub fn has_evidence(&self) -> bool {
         self.judged().all(|(_, state)| state.good > 0)
+    }
+
+    /// What would keep it from being Successful if it were concluded now, a text for each metric that lacks something.
+    pub fn lacking(&self) -> Vec<String> {
+        let lack = |(plan, state): (&MetricPlan, &MetricRun)| {
+            let lack = state.lacks(plan)?;
+            Some(format!("metric \"{}\": {lack}", plan.name))
+        };
+        self.judged().filter_map(lack).collect()
     }
 
     /// Why the run ended as it did, in one line: `apdex failed 4 of 7 measurements (limit 3); the last: …`.
@@ -88,13 +94,7 @@ impl Run {
 
     /// Time is up: Successful needs evidence. No limit was struck, or the run would have ended by that.
     fn conclusion(&self) -> (Phase, String) {
-        let lacking: Vec<String> = self
-            .judged()
-            .filter_map(|(plan, state)| {
-                let lack = state.lacks(plan)?;
-                Some(format!("metric \"{}\": {lack}", plan.name))
-            })
-            .collect();
+        let lacking = self.lacking();
         let after = short(self.conclude_after.unwrap_or_default());
         if lacking.is_empty() {
             let message = format!("concluded after {after}: every metric has a good measurement");
@@ -158,6 +158,26 @@ impl Run {
     }
 }
 
+/// Why one metric of a run is what it is, in one line; empty before its first measurement.
+pub fn explain(plan: &MetricPlan, state: &MetricRun) -> String {
+    let name = &plan.name;
+    match (state.phase, state.cut_short) {
+        (Phase::Pending, _) => String::new(),
+        (Phase::Failed | Phase::Error | Phase::Inconclusive, None) => explain_end(plan, state),
+        (Phase::Inconclusive, Some(Stop::Concluded)) => {
+            let lack = state.lacks(plan).unwrap_or_default();
+            format!("{name}: {lack}")
+        }
+        (
+            Phase::Running | Phase::Successful | Phase::Failed | Phase::Error | Phase::Inconclusive,
+            _,
+        ) => format!(
+            "good measurements: {name} {} of {}",
+            state.good, state.taken
+        ),
+    }
+}
+
 /// One line on a metric that ended badly by itself.
 fn explain_end(plan: &MetricPlan, state: &MetricRun) -> String {
     let (name, counts) = (&plan.name, &state.counts);
@@ -193,30 +213,14 @@ fn explain_end(plan: &MetricPlan, state: &MetricRun) -> String {
         ),
     };
     let decided = |measurement: &&Measurement| measurement.phase == state.phase;
-    let last = state.measurements.iter().rev().find(decided).map(reason);
+    let last = state
+        .measurements
+        .iter()
+        .rev()
+        .find(decided)
+        .map(Measurement::reason);
     match last {
         Some(reason) if !reason.is_empty() => format!("{what}; the last: {reason}"),
         Some(_) | None => what,
-    }
-}
-
-/// Why a measurement is what it is: the condition's reason, else its message, else its value.
-fn reason(measurement: &Measurement) -> String {
-    let decided = measurement
-        .explanation
-        .as_ref()
-        .and_then(|why| why.decided.as_ref())
-        .map_or("", |decided| decided.reason.as_str());
-    if !decided.is_empty() {
-        return decided.to_owned();
-    }
-    if !measurement.message.is_empty() {
-        return measurement.message.clone();
-    }
-    let quote: String = measurement.value.chars().take(LONGEST_QUOTE).collect();
-    if quote.len() < measurement.value.len() {
-        format!("{quote}…")
-    } else {
-        quote
     }
 }

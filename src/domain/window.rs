@@ -126,6 +126,21 @@ pub struct Window {
     settled_until: Timestamp,
 }
 
+/// What a window consists of, for whoever keeps one and wants it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowParts {
+    /// The start of the first bucket.
+    pub first: Timestamp,
+    /// The start of the last bucket.
+    pub last: Timestamp,
+    /// The width of its buckets.
+    pub step: Step,
+    /// The OAP's zone.
+    pub zone: Offset,
+    /// The moment until which buckets had settled.
+    pub settled_until: Timestamp,
+}
+
 /// The answer to "which buckets?": some to ask for, and some that belong to the time before the version took traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -181,6 +196,18 @@ impl Window {
         Choice { window, stale }
     }
 
+    /// The window of the buckets from `first` to `last`, as it was once chosen: for whoever is told of it afterwards.
+    /// Which of them had settled by then is not known any more: none counts as settled.
+    pub fn told(first: Timestamp, last: Timestamp, step: Step, zone: Offset) -> Self {
+        Self {
+            first,
+            last: last.max(first),
+            step,
+            zone,
+            settled_until: Timestamp::MIN,
+        }
+    }
+
     /// The same buckets, read at another moment of the OAP's clock than the one they were chosen for.
     #[must_use]
     pub fn read_at(self, oap_now: Timestamp) -> Self {
@@ -191,6 +218,42 @@ impl Window {
             settled_until,
             ..self
         }
+    }
+
+    /// What it consists of.
+    pub fn parts(&self) -> WindowParts {
+        let Self {
+            first,
+            last,
+            step,
+            zone,
+            settled_until,
+        } = *self;
+        WindowParts {
+            first,
+            last,
+            step,
+            zone,
+            settled_until,
+        }
+    }
+
+    /// The window that consisted of these; `None` where they are no window's: one has at least one bucket.
+    pub fn of_parts(parts: WindowParts) -> Option<Self> {
+        let WindowParts {
+            first,
+            last,
+            step,
+            zone,
+            settled_until,
+        } = parts;
+        (first <= last).then_some(Self {
+            first,
+            last,
+            step,
+            zone,
+            settled_until,
+        })
     }
 
     /// The start of the first bucket.

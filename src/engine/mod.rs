@@ -26,13 +26,14 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, interval_at};
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::domain::judge::judge;
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::run::{Command, Effect, Event, Run, RunId, step};
 use crate::ports::{
-    Clock, Inserted, Lease, Leased, MetricSource, Moment, Next, RequestKey, Store, StoreError,
+    Clock, Inserted, Lease, Leased, MetricSource, Moment, Next, Observer, RequestKey, Store,
+    StoreError,
 };
 
 use board::Board;
@@ -62,6 +63,7 @@ pub struct Engine {
     wake: Arc<Notify>,
     nudges: Arc<Nudges>,
     board: Arc<Board>,
+    observer: Arc<dyn Observer>,
 }
 
 impl Engine {
@@ -78,7 +80,14 @@ impl Engine {
             wake: Arc::default(),
             nudges: Arc::default(),
             board: Arc::default(),
+            observer: Arc::new(()),
         }
+    }
+
+    /// The same engine with `observer` looking on.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Accepts a run. Once this has returned, it will be judged.
@@ -208,9 +217,11 @@ impl Engine {
         let span = info_span!("run", run.id = %id);
         async {
             let nudged = self.nudges.listen(&id);
-            for event in inbox.into_iter().map(Event::Command).chain([Event::Due]) {
+            let mut was_over = run.phase.is_over();
+            for event in inbox.into_iter().map(Event::Command) {
                 (run, _) = step(run, event, self.clock.now());
             }
+            run = self.begin(run);
             // What an earlier holder left behind, and what has just been begun; nothing that a command has dropped.
             let mut measuring: FuturesUnordered<_> = run
                 .outstanding()
@@ -225,11 +236,15 @@ impl Engine {
                     Next::Hold
                 };
                 self.save(lease, &run, next).await?;
+                if run.phase.is_over() && !std::mem::replace(&mut was_over, true) {
+                    self.observer.ended(&run);
+                    info!(phase = %run.phase, run.namespace, run.name, "run `{id}` ended: {}", run.phase);
+                }
                 if next == Next::Release {
                     break;
                 }
                 for event in self.await_events(lease, &id, &mut measuring, &nudged, &mut renewal).await? {
-                    (run, _) = step(run, event, self.clock.now());
+                    run = self.take_in(run, event);
                 }
                 // A command may have dropped what is being measured.
                 if run.outstanding().is_empty() {
@@ -242,6 +257,35 @@ impl Engine {
         }
         .instrument(span)
         .await
+    }
+
+    /// Begins what is due.
+    fn begin(&self, run: Run) -> Run {
+        let now = self.clock.now();
+        let due: Vec<Option<Timestamp>> = run.metrics.iter().map(|metric| metric.due_at).collect();
+        let (run, begun) = step(run, Event::Due, now);
+        for Effect::Measure { metric, .. } in begun {
+            let due = due[metric].unwrap_or(run.created_at);
+            let late = Duration::try_from(now.duration_since(due));
+            self.observer.began(late.unwrap_or_default());
+        }
+        run
+    }
+
+    /// Takes in what has happened to a leased run.
+    fn take_in(&self, run: Run, event: Event) -> Run {
+        let measured = match &event {
+            Event::Measured {
+                metric,
+                measurement,
+            } => Some((*metric, measurement.phase)),
+            Event::Due | Event::Command(_) => None,
+        };
+        let (run, _) = step(run, event, self.clock.now());
+        if let Some((metric, phase)) = measured {
+            self.observer.measured(&run, metric, phase);
+        }
+        run
     }
 
     /// Waits for what changes a leased run: an answer, or commands. Keeps the lease meanwhile.

@@ -150,6 +150,8 @@ pub struct Directory {
     named: BTreeMap<String, Address>,
     instead: BTreeMap<String, Address>,
     only: Option<Address>,
+    /// Whether nobody else is called.
+    is_closed: bool,
 }
 
 impl Directory {
@@ -174,36 +176,59 @@ impl Directory {
         self
     }
 
+    /// Nobody is called but those that are named here, each with the credentials that it has here: whatever else a template names is refused.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.is_closed = true;
+        self
+    }
+
     /// The address that `server` means.
     pub fn find(&self, server: &Server) -> Result<Address, OapError> {
         if let Some(address) = &self.only {
             return Ok(address.clone());
         }
         match server {
-            Server::Named(name) => {
-                self.named
-                    .get(name)
-                    .cloned()
-                    .ok_or_else(|| OapError::UnknownName {
-                        name: name.clone(),
-                        known: self.known(),
-                    })
-            }
-            Server::Address(text) => {
-                let address = Address::parse(text)?;
-                Ok(match self.instead.get(&address.base) {
-                    Some(instead) => instead.clone(),
-                    None if self.has(&address) => address.ours(),
-                    None => address,
-                })
-            }
+            Server::Named(name) => self
+                .named
+                .get(name)
+                .cloned()
+                .ok_or_else(|| self.unknown(name)),
+            Server::Address(text) => self.at(Address::parse(text)?),
         }
     }
 
-    /// Whether the user named the server at `address` too.
-    fn has(&self, address: &Address) -> bool {
+    fn at(&self, address: Address) -> Result<Address, OapError> {
+        if let Some(instead) = self.instead.get(&address.base) {
+            return Ok(instead.clone());
+        }
         let mut ours = self.named.values().chain(self.instead.values());
-        ours.any(|it| it.base == address.base)
+        match ours.find(|it| it.base == address.base) {
+            Some(ours) if self.is_closed => Ok(ours.clone()),
+            None if self.is_closed => Err(OapError::NotNamed {
+                asked: format!("`{}`", address.base),
+                known: self.known(),
+                flag: format!("NAME={}", address.base),
+            }),
+            Some(_) => Ok(address.ours()),
+            None => Ok(address),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> OapError {
+        let known = self.known();
+        if self.is_closed {
+            let name = shown_name(name);
+            return OapError::NotNamed {
+                asked: format!("an OAP `{name}`"),
+                known,
+                flag: format!("{name}=URL"),
+            };
+        }
+        OapError::UnknownName {
+            name: name.to_owned(),
+            known,
+        }
     }
 
     fn known(&self) -> String {
@@ -214,6 +239,13 @@ impl Directory {
             format!("named are {}", names.join(", "))
         }
     }
+}
+
+/// A name as a message shows it, cut where it is long.
+fn shown_name(name: &str) -> String {
+    crate::domain::fault::shown(name)
+        .trim_matches('`')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -310,6 +342,45 @@ mod tests {
         assert_eq!(
             only.find(&Server::Named("x".into())).unwrap().shown(),
             "http://d"
+        );
+    }
+
+    #[test]
+    fn a_closed_directory_calls_nobody_else() {
+        let address = |text: &str| Address::parse(text).unwrap();
+        let directory = Directory::default()
+            .name("production", address("http://jane:s3cret@a:12800"))
+            .instead_of(
+                &address("http://oap.istio-system:12800"),
+                address("http://b"),
+            )
+            .closed();
+        let find = |server| {
+            directory.find(&server).map_or_else(
+                |error| error.to_string(),
+                |it| {
+                    let header = it.authorization();
+                    let auth = header.map(|it| format!(" {}", it.to_str().unwrap()));
+                    format!("{}{}", it.shown(), auth.unwrap_or_default())
+                },
+            )
+        };
+        let basic = "http://a:12800 Basic amFuZTpzM2NyZXQ=";
+        assert_eq!(find(Server::Named("production".into())), basic);
+        assert_eq!(find(Server::Address("http://a:12800/".into())), basic);
+        // Whatever credentials a template has for it: the operator's are sent.
+        assert_eq!(find(Server::Address("http://eve:x@a:12800".into())), basic);
+        assert_eq!(
+            find(Server::Address("http://oap.istio-system:12800".into())),
+            "http://b"
+        );
+        assert_eq!(
+            find(Server::Address("http://u:p@169.254.169.254/".into())),
+            "this service may not call `http://169.254.169.254` (named are `production`); its operator can let it: serve --oap NAME=http://169.254.169.254"
+        );
+        assert_eq!(
+            find(Server::Named("prod".into())),
+            "this service may not call an OAP `prod` (named are `production`); its operator can let it: serve --oap prod=URL"
         );
     }
 }

@@ -30,6 +30,18 @@ pub enum OapError {
         /// Those that would do.
         known: String,
     },
+    /// A service may call the servers that its operator named, and this is none of them.
+    #[error(
+        "this service may not call {asked} ({known}); its operator can let it: serve --oap {flag}"
+    )]
+    NotNamed {
+        /// The address or the name, as people may see it.
+        asked: String,
+        /// Those that it may call.
+        known: String,
+        /// What would let it.
+        flag: String,
+    },
     /// No HTTP client could be built.
     #[error(
         "no HTTPS client can be built here: {0}; where a machine has no CA certificates, give a CA bundle"
@@ -163,6 +175,7 @@ impl OapError {
             Self::Address(_)
             | Self::Options(_)
             | Self::UnknownName { .. }
+            | Self::NotNamed { .. }
             | Self::Client(_)
             | Self::Tls { .. }
             | Self::Redirect { .. } => ErrorClass::Refused,
@@ -195,6 +208,7 @@ impl OapError {
             Self::Address(_)
             | Self::Options(_)
             | Self::UnknownName { .. }
+            | Self::NotNamed { .. }
             | Self::Client(_)
             | Self::TookTooLong { .. }
             | Self::Tls { .. }

@@ -20,7 +20,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use crate::domain::plan::{Ask, SourcePlan};
-use crate::domain::reading::{Answer, Point, PointKind, Reading, Series};
+use crate::domain::reading::{Answer, Point, PointKind, Reading, Series, SourceError};
 use crate::domain::window::{OapTime, Window};
 use crate::ports::{Clock, MetricSource, Moment};
 
@@ -201,6 +201,10 @@ impl MetricSource for Oap {
         let answer = answer.unwrap_or_else(|_| Err(self.took_too_long(&server)));
         reading.answer = answer.map_err(|error| server.report(error));
         reading
+    }
+
+    fn admits(&self, source: &SourcePlan) -> Result<(), SourceError> {
+        self.address(source).map(drop).map_err(SourceError::from)
     }
 }
 

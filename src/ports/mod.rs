@@ -1,5 +1,5 @@
-//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records,
-//! a router of traffic, a hook that makes a version the stable one.
+//! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records, a router of traffic,
+//! a hook that makes a version the stable one, and whoever looks on.
 
 mod hook;
 mod records;
@@ -12,8 +12,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::domain::measurement::Phase;
 use crate::domain::plan::SourcePlan;
-use crate::domain::reading::Reading;
+use crate::domain::reading::{Reading, SourceError};
+use crate::domain::run::Run;
 
 pub use hook::{Hook, HookAnswer, HookCall};
 pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
@@ -50,6 +52,12 @@ pub trait Clock: Debug + Send + Sync {
 pub trait MetricSource: Debug + Send + Sync {
     /// Reads what `source` asks for. Never fails as a whole: a failure is the reading's answer.
     async fn read(&self, source: &SourcePlan, moment: Moment) -> Reading;
+
+    /// Whether it would read `source` at all; the error says why not, and who can change that. Nothing is sent.
+    fn admits(&self, source: &SourcePlan) -> Result<(), SourceError> {
+        let _ = source;
+        Ok(())
+    }
 }
 
 /// The moment that a reading is about.
@@ -60,3 +68,24 @@ pub struct Moment {
     /// When the version first took traffic, on our clock: buckets that began before are not asked for.
     pub not_before: Option<Timestamp>,
 }
+
+/// Whoever looks on while runs are moved: to count, mostly. Nothing waits for it, so nothing in it may take long.
+pub trait Observer: Debug + Send + Sync {
+    /// A measurement was begun, so long after it was due.
+    fn began(&self, late: Duration) {
+        let _ = late;
+    }
+
+    /// A measurement of the metric at this index came back and was taken in; `run` is as it is then.
+    fn measured(&self, run: &Run, metric: usize, phase: Phase) {
+        let _ = (run, metric, phase);
+    }
+
+    /// A run came to its end, and that was saved.
+    fn ended(&self, run: &Run) {
+        let _ = run;
+    }
+}
+
+/// Nobody looks on.
+impl Observer for () {}

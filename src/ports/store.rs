@@ -23,6 +23,9 @@ pub trait Store: Debug + Send + Sync {
     async fn insert(&self, run: &Run, request: Option<&RequestKey>)
     -> Result<Inserted, StoreError>;
 
+    /// What came of `request` before; `None` where it is new. [`Store::insert`] has the last word.
+    async fn requested(&self, request: &RequestKey) -> Result<Option<Inserted>, StoreError>;
+
     /// A run as it was last saved.
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError>;
 
@@ -59,6 +62,7 @@ pub trait Store: Debug + Send + Sync {
     async fn collect(&self, lease: Lease, id: &RunId) -> Result<Vec<Command>, StoreError>;
 
     /// Saves `run` under its lease, takes what was delivered out of its inbox, and keeps the lease or gives it back.
+    /// A measurement that was saved once stays as it was: a store may leave it alone.
     /// [`StoreError::LeaseLost`] where somebody else has the lease by now.
     async fn save(&self, lease: Lease, run: &Run, next: Next) -> Result<(), StoreError>;
 
@@ -180,6 +184,11 @@ pub enum StoreError {
     /// A run of that id exists already.
     #[error("a run `{0}` exists already")]
     Exists(RunId),
+    /// A run that was given a secret's value can not be kept: nothing secret is ever stored.
+    #[error(
+        "the argument `{0}` is a secret, and a value supplied for it would be lost with this process: leave it out, and have it looked up where the template says"
+    )]
+    SecretSupplied(String),
     /// The lease has ended and another holder took the run over: what this one did must not be saved.
     #[error("the lease of run `{0}` was lost to another holder")]
     LeaseLost(RunId),

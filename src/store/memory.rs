@@ -83,6 +83,16 @@ impl Runs {
         Ok(entry)
     }
 
+    /// What came of `request` before.
+    fn requested(&self, request: &RequestKey) -> Option<Inserted> {
+        let (fingerprint, run) = self.requests.get(&request.key)?;
+        Some(if *fingerprint == request.fingerprint {
+            Inserted::Before(run.clone())
+        } else {
+            Inserted::Differs
+        })
+    }
+
     fn remove(&mut self, id: &RunId) -> bool {
         self.note(id, None);
         self.requests.retain(|_, (_, run)| run != id);
@@ -99,14 +109,8 @@ impl Store for MemoryStore {
     ) -> Result<Inserted, StoreError> {
         let mut runs = self.runs();
         let id = run.id.clone();
-        if let Some(request) = request {
-            match runs.requests.get(&request.key) {
-                Some((fingerprint, before)) if *fingerprint == request.fingerprint => {
-                    return Ok(Inserted::Before(before.clone()));
-                }
-                Some(_) => return Ok(Inserted::Differs),
-                None => {}
-            }
+        if let Some(before) = request.and_then(|request| runs.requested(request)) {
+            return Ok(before);
         }
         if runs.entries.contains_key(&id) {
             return Err(StoreError::Exists(id));
@@ -126,6 +130,10 @@ impl Store for MemoryStore {
         );
         runs.note(&id, run.next_due());
         Ok(Inserted::New)
+    }
+
+    async fn requested(&self, request: &RequestKey) -> Result<Option<Inserted>, StoreError> {
+        Ok(self.runs().requested(request))
     }
 
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError> {

@@ -1,21 +1,34 @@
 //! What programs read: an `AnalysisRun` in Argo's shape, with what we add in fields of their own.
 //!
 //! No field ever vanishes: what is absent is null or empty, so that a JSONPath always finds something.
+//! All that a command shows of a run is in it: [`read`] is the way back.
+
+pub mod read;
+
+mod flat;
+mod request;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use crate::domain::analysis::Analysis;
 use crate::domain::args::Masker;
-use crate::domain::assess::{Counts, worst};
+use crate::domain::assess::{Counts, Struck, worst};
+use crate::domain::duration::short;
 use crate::domain::measurement::{Explanation, Measurement, Phase, Side};
-use crate::domain::plan::MetricPlan;
+use crate::domain::plan::{MetricPlan, Plan};
 use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
+
+pub use flat::{MetricSummary, RunRow, RunSummary};
+pub use request::{
+    ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
+    SecretKeyRef, TemplateReference, TtlStrategy, ValueSource,
+};
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
@@ -27,47 +40,80 @@ pub fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_norway::to_string(value)?)
 }
 
+/// How a run, a metric or a measurement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Phase)]
+pub enum PhaseName {
+    /// Accepted, nothing done yet.
+    Pending,
+    /// Under way.
+    Running,
+    /// The condition held.
+    Successful,
+    /// The condition was evaluated and not met.
+    Failed,
+    /// It could not be measured.
+    Error,
+    /// Measured, but neither good nor bad.
+    Inconclusive,
+}
+
 /// An `AnalysisRun`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisRun {
     api_version: &'static str,
     kind: &'static str,
     metadata: Metadata,
     /// The merged templates, placeholders unrendered, secrets as references.
+    #[schema(value_type = Object)]
     spec: Value,
     status: Status,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
     namespace: String,
     uid: String,
     labels: BTreeMap<String, String>,
+    #[schema(format = DateTime)]
     creation_timestamp: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     metric_results: Vec<MetricResult>,
     run_summary: Summed,
     dry_run_summary: Summed,
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    #[schema(format = DateTime)]
     completed_at: Option<String>,
     /// Ours: the verdict in one line.
     explanation: String,
     /// Ours: whether every metric that counts has a good measurement.
     evidence: bool,
     /// Ours: when the version first took traffic.
+    #[schema(format = DateTime)]
     not_before: Option<String>,
+    /// Ours: how long after its start a run is ended that has no end of its own, as in `30m`.
+    conclude_after: Option<String>,
+    /// Ours: the templates it was asked for by, as `name` or `clustertemplates/name`.
+    templates: Vec<String>,
+    /// Ours: why it takes no further measurement although some metrics have not come to their own end:
+    /// `Terminated`, `Concluded`, or `Metric` where one of them ended it.
+    stop: Option<&'static str>,
+    /// Ours: the metric that ended it.
+    stop_by: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Summed {
     count: u64,
     successful: u64,
@@ -76,10 +122,12 @@ struct Summed {
     error: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// How far a metric has come. Argo lists one once it was measured; here all are, in the order of the spec.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MetricResult {
     name: String,
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
     dry_run: bool,
@@ -95,17 +143,51 @@ struct MetricResult {
     consecutive_failure: u64,
     /// Ours: how many of its measurements are evidence that the service is good.
     good: u64,
-    /// Ours: why it ended before its own end; null where it came to it.
-    cut_short: Option<String>,
+    /// Ours: how many were taken, those that waited for data and those that are no longer kept included.
+    taken: u64,
+    /// Ours: the limit that ended it.
+    struck: Option<StruckView>,
+    /// Ours: why it ended before its own end, in the words of the run's `stop`; null where it came to it.
+    cut_short: Option<&'static str>,
+    /// Ours: the metric that ended the run before.
+    cut_short_by: Option<String>,
+    /// Ours: when it is measured next; null while it is being measured, and when it is over.
+    #[schema(format = DateTime)]
+    due_at: Option<String>,
+    /// Ours: since when its next measurement is under way.
+    #[schema(format = DateTime)]
+    in_flight_since: Option<String>,
+    /// Ours: since when it has waited for data.
+    #[schema(format = DateTime)]
+    waiting_since: Option<String>,
+}
+
+/// The limit that ended a metric.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Struck)]
+struct StruckView {
+    /// The template's field: `failureLimit`, say.
+    rule: &'static str,
+    /// What that field says; null for a time.
+    limit: Option<i64>,
+    /// How many measurements there were of what it limits; null for a time.
+    count: Option<u64>,
+    /// How long there was no data, where that was the end.
+    waited_seconds: Option<f64>,
 }
 
 /// A measurement in Argo's shape, with its explanation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Measurement)]
 pub struct MeasurementView {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     message: String,
+    #[schema(format = DateTime)]
     started_at: String,
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
     value: String,
     /// Ours.
@@ -116,8 +198,9 @@ pub struct MeasurementView {
     explanation: Option<ExplanationView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Explanation)]
 struct ExplanationView {
     server: String,
     query: String,
@@ -134,8 +217,9 @@ struct ExplanationView {
     notes: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Window)]
 struct WindowView {
     /// Both ends inclusive, in the OAP's own zone, as they were sent.
     start: String,
@@ -143,19 +227,24 @@ struct WindowView {
     step: &'static str,
     zone: String,
     /// The same as moments: the start of the first bucket and the end of the last one.
+    #[schema(format = DateTime)]
     from: String,
+    #[schema(format = DateTime)]
     to: String,
     buckets: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Series)]
 struct SeriesView {
     name: String,
     points: Vec<PointView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Point)]
 struct PointView {
+    #[schema(format = DateTime)]
     at: Option<String>,
     value: Option<f64>,
     kind: &'static str,
@@ -163,13 +252,17 @@ struct PointView {
 }
 
 /// The measurements of one `measure`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Measured {
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     metrics: Vec<NamedMeasurement>,
+    /// The merged templates, as in an `AnalysisRun`; null where nobody said them.
+    #[schema(value_type = Option<Object>)]
+    spec: Value,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct NamedMeasurement {
     name: String,
     #[serde(flatten)]
@@ -179,11 +272,6 @@ struct NamedMeasurement {
 impl AnalysisRun {
     /// `run` as it is.
     pub fn new(run: &Run) -> Self {
-        let results = run
-            .metrics
-            .iter()
-            .zip(&run.plan.metrics)
-            .filter(|(metric, _)| metric.taken > 0);
         Self {
             api_version: "argoproj.io/v1alpha1",
             kind: "AnalysisRun",
@@ -194,12 +282,13 @@ impl AnalysisRun {
                 labels: run.labels.clone(),
                 creation_timestamp: time(run.created_at),
             },
-            spec: spec(&run.plan.analysis, &run.plan.masker),
+            spec: spec_of(&run.plan),
             status: Status {
                 phase: run.phase.name(),
                 message: run.message.clone(),
-                metric_results: results
-                    .map(|(metric, plan)| MetricResult::new(metric, plan, run))
+                metric_results: run
+                    .metrics()
+                    .map(|(plan, metric)| MetricResult::new(metric, plan, run))
                     .collect(),
                 run_summary: run.summary().into(),
                 dry_run_summary: run.dry_run_summary().into(),
@@ -208,6 +297,10 @@ impl AnalysisRun {
                 explanation: run.explanation(),
                 evidence: run.has_evidence(),
                 not_before: run.not_before.map(time),
+                conclude_after: run.conclude_after.map(short),
+                templates: run.templates.clone(),
+                stop: run.stop.map(stop_word),
+                stop_by: run.stop.and_then(|stop| stopped_by(stop, run)),
             },
         }
     }
@@ -244,8 +337,46 @@ impl MetricResult {
                 .collect(),
             consecutive_failure,
             good: metric.good,
-            cut_short: metric.cut_short.map(|stop| cut_short(stop, run)),
+            taken: metric.taken,
+            struck: metric.struck.map(StruckView::new),
+            cut_short: metric.cut_short.map(stop_word),
+            cut_short_by: metric.cut_short.and_then(|stop| stopped_by(stop, run)),
+            due_at: metric.due_at.map(time),
+            in_flight_since: metric.in_flight.map(|in_flight| time(in_flight.started_at)),
+            waiting_since: metric.waiting_since.map(time),
         }
+    }
+}
+
+impl StruckView {
+    fn new(struck: Struck) -> Self {
+        let (limit, count, waited) = match struck {
+            Struck::Failures { failed, limit } => (Some(limit), Some(failed), None),
+            Struck::FailuresInARow { failures, limit } => (Some(limit), Some(failures), None),
+            Struck::Inconclusives {
+                inconclusive,
+                limit,
+            } => (Some(limit), Some(inconclusive), None),
+            Struck::ErrorsInARow { errors, limit } => (Some(limit), Some(errors), None),
+            Struck::NoData { waited } => (None, None, Some(waited)),
+        };
+        Self {
+            rule: rule(struck),
+            limit,
+            count,
+            waited_seconds: waited.map(|waited| waited.as_secs_f64()),
+        }
+    }
+}
+
+/// The template's field that `struck` is about.
+fn rule(struck: Struck) -> &'static str {
+    match struck {
+        Struck::Failures { .. } => "failureLimit",
+        Struck::FailuresInARow { .. } => "consecutiveFailureLimit",
+        Struck::Inconclusives { .. } => "inconclusiveLimit",
+        Struck::ErrorsInARow { .. } => "consecutiveErrorLimit",
+        Struck::NoData { .. } => "noDataTimeout",
     }
 }
 
@@ -303,11 +434,11 @@ impl ExplanationView {
     }
 }
 
-/// The spec of a run of `analysis`, without what `masker` hides.
-fn spec(analysis: &Analysis, masker: &Masker) -> Value {
-    let mut spec = analysis.written();
-    if !masker.is_empty() {
-        mask(&mut spec, masker);
+/// What `plan` was made of as the `spec` of an `AnalysisRun`, its secrets masked.
+pub fn spec_of(plan: &Plan) -> Value {
+    let mut spec = plan.analysis.written();
+    if !plan.masker.is_empty() {
+        mask(&mut spec, &plan.masker);
     }
     spec
 }
@@ -335,12 +466,20 @@ fn series_view(series: &Series, decided: impl Fn(usize) -> bool) -> SeriesView {
     }
 }
 
-/// Why a metric did not come to its own end.
-fn cut_short(stop: Stop, run: &Run) -> String {
+/// Why a run, or one of its metrics, did not come to its own end, in a word for programs.
+fn stop_word(stop: Stop) -> &'static str {
     match stop {
-        Stop::Terminated => "the run was terminated".to_owned(),
-        Stop::Concluded => "the run was concluded".to_owned(),
-        Stop::Metric(by) => format!("the metric `{}` ended the run", run.plan.metrics[by].name),
+        Stop::Terminated => "Terminated",
+        Stop::Concluded => "Concluded",
+        Stop::Metric(_) => "Metric",
+    }
+}
+
+/// The metric that is the reason.
+fn stopped_by(stop: Stop, run: &Run) -> Option<String> {
+    match stop {
+        Stop::Terminated | Stop::Concluded => None,
+        Stop::Metric(by) => run.plan.metrics.get(by).map(|metric| metric.name.clone()),
     }
 }
 
@@ -370,6 +509,16 @@ impl Measured {
         Self {
             phase: worst(phases).name(),
             metrics,
+            spec: Value::Null,
+        }
+    }
+
+    /// The same with the spec that was measured by: who gets it needs no template to understand it.
+    #[must_use]
+    pub fn with_spec(self, plan: &Plan) -> Self {
+        Self {
+            spec: spec_of(plan),
+            ..self
         }
     }
 }
@@ -393,7 +542,10 @@ impl From<Summary> for Summed {
     }
 }
 
-/// RFC 3339, UTC, to the millisecond at most.
-fn time(at: Timestamp) -> String {
-    at.round(jiff::Unit::Millisecond).unwrap_or(at).to_string()
+/// RFC 3339, UTC, to the millisecond at most. Cut and not rounded, so that its second is the moment's own.
+pub fn time(at: Timestamp) -> String {
+    let to_the_millisecond = TimestampRound::new()
+        .smallest(Unit::Millisecond)
+        .mode(RoundMode::Trunc);
+    at.round(to_the_millisecond).unwrap_or(at).to_string()
 }

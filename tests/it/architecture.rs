@@ -10,6 +10,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("ports", &["domain", "ports"]),
     ("clock", &["ports"]),
     ("engine", &["domain", "ports"]),
+    (
+        "api",
+        &[
+            "api",
+            "documents",
+            "domain",
+            "engine",
+            "ports",
+            "secrets",
+            "telemetry",
+            "wire",
+        ],
+    ),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
     ("routers", &["domain", "ports", "routers", "secrets"]),
@@ -17,8 +30,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),
+    ("client", &["client", "domain", "ports", "wire"]),
     ("secrets", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain", "ports", "telemetry"]),
     ("lib", &[]),
 ];
 

@@ -1,17 +1,24 @@
 //! Behaviour through public surfaces: one binary, a module per subject.
 
 mod architecture;
+mod cel;
 mod cli;
+mod client;
 mod conditions;
 mod engine;
+mod flagger;
 mod fuzz_smoke;
 mod harness;
 mod judging;
 mod kube;
 mod oap_client;
+mod packaging;
 mod queries;
 mod recordings;
+mod rollout;
 mod routers;
 mod settling;
 mod stepper;
+mod store;
 mod templates;
+mod wire;

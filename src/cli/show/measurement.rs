@@ -63,7 +63,7 @@ pub(in crate::cli) fn verdict(measured: &Measurement) -> String {
 }
 
 /// Why a measurement came out as it did, in one line; empty where there is nothing to add to its phase.
-fn reason(measured: &Measurement) -> &str {
+pub(in crate::cli) fn reason(measured: &Measurement) -> &str {
     if !measured.message.is_empty() {
         return &measured.message;
     }
@@ -72,6 +72,42 @@ fn reason(measured: &Measurement) -> &str {
         .as_ref()
         .and_then(|why| why.decided.as_ref());
     decided.map_or("", |decided| decided.reason.as_str())
+}
+
+/// One point of a measurement, in words.
+#[derive(Debug)]
+pub(in crate::cli) struct PointRow {
+    /// The series that it belongs to.
+    pub(in crate::cli) series: String,
+    /// Its bucket.
+    pub(in crate::cli) at: String,
+    /// Its value, `-` where it has none.
+    pub(in crate::cli) value: String,
+    /// What else is to be said of it; mostly nothing.
+    pub(in crate::cli) note: &'static str,
+    /// Whether it decided.
+    pub(in crate::cli) decided: bool,
+}
+
+/// The points of a measurement, series by series.
+pub(in crate::cli) fn point_rows(why: &Explanation) -> Vec<PointRow> {
+    let decided = |place: (usize, usize)| {
+        let decided = why.decided.as_ref();
+        decided.is_some_and(|decided| decided.points.contains(&place))
+    };
+    let mut rows = Vec::new();
+    for (of, series) in why.series.iter().enumerate() {
+        for (index, point) in series.points.iter().enumerate() {
+            rows.push(PointRow {
+                series: series.name.clone(),
+                at: bucket_text(point, why.window.as_ref()),
+                value: value_text(point),
+                note: kind_text(point).trim_start(),
+                decided: decided((of, index)),
+            });
+        }
+    }
+    rows
 }
 
 fn asked(out: &mut String, metric: &MetricPlan, why: &Explanation, masker: &Masker) {

@@ -5,8 +5,8 @@ mod run;
 
 use jiff::tz::Offset;
 
-pub(super) use self::measurement::{in_a_run, measurement, verdict};
-pub(super) use self::run::run;
+pub(super) use self::measurement::{PointRow, in_a_run, measurement, point_rows, reason, verdict};
+pub(super) use self::run::{INTERRUPTED, NOT_OVER, run, table};
 use crate::domain::duration::short;
 use crate::domain::plan::{Ask, MetricPlan};
 use crate::domain::window::Step;

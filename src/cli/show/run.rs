@@ -8,13 +8,20 @@ use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::plan::MetricPlan;
 use crate::domain::run::{MetricRun, Run, Stop};
 
+/// What is said of a run that its waiter's patience ended before.
+pub(in crate::cli) const NOT_OVER: &str = "not over at --timeout";
+
+/// What is said of a run that somebody interrupted.
+pub(in crate::cli) const INTERRUPTED: &str = "interrupted before it was over";
+
 /// A whole run: its verdict in a line, its metrics against their limits, and where it ended badly the last measurement of that kind.
 pub(in crate::cli) fn run(run: &Run, ending: Ending) -> String {
     let mut out = String::new();
     let verdict = match ending {
+        Ending::Over if !run.phase.is_over() => "under way".to_owned(),
         Ending::Over => run.explanation(),
-        Ending::TimedOut => "not over at --timeout".to_owned(),
-        Ending::Interrupted => "interrupted before it was over".to_owned(),
+        Ending::TimedOut => NOT_OVER.to_owned(),
+        Ending::Interrupted => INTERRUPTED.to_owned(),
     };
     let _ = writeln!(out, "{}: {verdict}\n", run.phase);
     let rows = run.metrics().map(|(plan, metric)| {
@@ -87,7 +94,8 @@ fn decisive(run: &Run) -> Option<(&MetricPlan, &Measurement)> {
     Some((plan, last))
 }
 
-fn table<const N: usize>(
+/// Rows below their heads.
+pub(in crate::cli) fn table<const N: usize>(
     out: &mut String,
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,

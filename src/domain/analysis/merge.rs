@@ -69,6 +69,7 @@ pub(super) fn assemble(library: &Library, request: &Request) -> Analysis {
         undeclared,
         supplied,
         secret,
+        languages: Vec::new(),
         parts,
         faults,
     }

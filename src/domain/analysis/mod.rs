@@ -12,6 +12,7 @@ mod written;
 
 use std::collections::BTreeSet;
 
+use super::condition::Languages;
 use super::fault::Fault;
 use super::plan::Ttl;
 use super::spec::{AnalysisSpec, Argument, DryRunRule, MetricSpec, RetentionRule, TemplateRef};
@@ -63,6 +64,7 @@ pub struct Analysis {
     pub undeclared: Vec<Argument>,
     supplied: BTreeSet<String>,
     secret: BTreeSet<String>,
+    languages: Vec<Languages>,
     parts: Vec<Part>,
     faults: Vec<Fault>,
 }
@@ -91,6 +93,22 @@ impl Analysis {
     /// Whether the value of the argument `name` was supplied and is no default.
     pub fn is_supplied(&self, name: &str) -> bool {
         self.supplied.contains(name)
+    }
+
+    /// The arguments whose supplied values stand for secrets: they are in no written form of the analysis.
+    pub fn supplied_secrets(&self) -> impl Iterator<Item = &str> {
+        self.declared().filter(|name| self.supplies_secret(name))
+    }
+
+    /// The same with conditions that are read as these languages, metric by metric, whatever else they might be taken for.
+    #[must_use]
+    pub fn speaking(self, languages: Vec<Languages>) -> Self {
+        Self { languages, ..self }
+    }
+
+    /// What the conditions of the metric at this index are to be read as.
+    pub(crate) fn languages_of(&self, metric: usize) -> Languages {
+        self.languages.get(metric).copied().unwrap_or_default()
     }
 
     /// Whether the supplied value of the argument `name` stands for a secret: any of the templates, or the request, declares it as one.

@@ -5,7 +5,7 @@ use super::eval::{Element, Evaluated, Evaluator, Stop, count};
 use super::function::Each;
 use super::lists::is_descending;
 use super::missing;
-use super::value::{List, TooDeep, Value, identical};
+use super::value::{Keys, List, TooDeep, Value, identical};
 
 impl<'a> Evaluator<'a> {
     pub(super) fn each(&mut self, call: &'a EachCall) -> Evaluated<Value<'a>> {
@@ -249,7 +249,7 @@ impl<'a> Evaluator<'a> {
             .into_iter()
             .map(|(key, group)| Ok((key, self.made_list(span, group)?)))
             .collect();
-        Value::map(entries?, false).map_err(|TooDeep| super::eval::too_deep(span))
+        Value::map(entries?, Keys::Groups).map_err(|TooDeep| super::eval::too_deep(span))
     }
 
     fn sort_by(

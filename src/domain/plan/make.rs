@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::super::analysis::{Analysis, Checked, Context, DEFAULT_RETENTION, add_new, resolve};
 use super::super::args::{Arguments, Masker};
-use super::super::condition::{Condition, Language};
+use super::super::condition::{Condition, Language, Languages};
 use super::super::duration::short;
 use super::super::fault::{Fault, Faults, listed, shown};
 use super::super::nearest::nearest;
-use super::super::spec::{MetricSpec, Provider};
+use super::super::spec::{LONGEST_LIST, MetricSpec, Provider};
 use super::strict::Strict;
 use super::{
     Gaps, Limits, MetricPlan, NoData, Overrides, Plan, Secrets, SourcePlan, source, warnings,
@@ -39,6 +39,7 @@ pub(super) fn make(
     refuse_undeclared(analysis, &mut found);
     refuse_two_sources(analysis, &mut found);
     refuse_rules_for_all(analysis, &mut found);
+    refuse_too_many(analysis, &mut found);
     let args = resolve_with_secrets(analysis, secrets, &mut found);
     let masker = args.masker();
     let planner = Planner {
@@ -50,7 +51,8 @@ pub(super) fn make(
     let metrics: Vec<MetricPlan> = analysis
         .metrics
         .iter()
-        .filter_map(|spec| planner.metric(spec, &mut found))
+        .enumerate()
+        .filter_map(|(index, spec)| planner.metric(spec, analysis.languages_of(index), &mut found))
         .collect();
     add_new(&mut faults, found);
 
@@ -146,6 +148,23 @@ fn refuse_rules_for_all(analysis: &Analysis, faults: &mut Vec<Fault>) {
     }
 }
 
+/// A run holds the lists of all its templates, and is read again as one spec.
+fn refuse_too_many(analysis: &Analysis, faults: &mut Vec<Fault>) {
+    for (list, count) in [
+        ("metrics", analysis.metrics.len()),
+        ("args", analysis.args.len()),
+        ("dryRun", analysis.dry_run.len()),
+        ("measurementRetention", analysis.measurement_retention.len()),
+    ] {
+        if count > LONGEST_LIST {
+            faults.push(Fault::new(
+                format!("spec.{list}"),
+                format!("the templates have {count} in all; at most {LONGEST_LIST} are allowed"),
+            ));
+        }
+    }
+}
+
 fn resolve_with_secrets(
     analysis: &Analysis,
     secrets: &Secrets<'_>,
@@ -175,7 +194,12 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn metric(&self, spec: &MetricSpec, faults: &mut Vec<Fault>) -> Option<MetricPlan> {
+    fn metric(
+        &self,
+        spec: &MetricSpec,
+        found: Languages,
+        faults: &mut Vec<Fault>,
+    ) -> Option<MetricPlan> {
         let metric = spec.render(self.args, faults);
         let mut strict = Strict {
             at: spec.at.clone(),
@@ -197,12 +221,22 @@ impl Planner<'_> {
             None,
             &Language::ALL.map(|language| (language.name(), Some(language))),
         );
-        let parse = |text: &str| match language.flatten() {
-            Some(language) => Condition::parse_as(language, text),
-            None => Condition::parse(text),
+        let parse_as = |found: Option<Language>| {
+            move |text: &str| match found.or(language.flatten()) {
+                Some(language) => Condition::parse_as(language, text),
+                None => Condition::parse(text),
+            }
         };
-        let success = s.condition("successCondition", metric.success_condition.as_ref(), parse);
-        let failure = s.condition("failureCondition", metric.failure_condition.as_ref(), parse);
+        let success = s.condition(
+            "successCondition",
+            metric.success_condition.as_ref(),
+            parse_as(found.success),
+        );
+        let failure = s.condition(
+            "failureCondition",
+            metric.failure_condition.as_ref(),
+            parse_as(found.failure),
+        );
         let measured = self.measured(spec, &metric, s);
 
         let (source, no_data, no_data_timeout) = measured?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::analysis::Analysis;
 use super::args::Masker;
-use super::condition::Condition;
+use super::condition::{Condition, Languages};
 use super::fault::Faults;
 use super::measurement::Phase;
 use super::query::Query;
@@ -57,6 +57,19 @@ impl Plan {
         secrets: &Secrets<'_>,
     ) -> Result<Self, Faults> {
         make::make(analysis, overrides, secrets)
+    }
+
+    /// What each metric's conditions were found to be written in: [`Analysis::speaking`] has them read so again.
+    pub fn languages(&self) -> Vec<Languages> {
+        let language =
+            |condition: &Option<Arc<Condition>>| condition.as_ref().map(|it| it.language());
+        let metrics = self.metrics.iter();
+        metrics
+            .map(|metric| Languages {
+                success: language(&metric.success),
+                failure: language(&metric.failure),
+            })
+            .collect()
     }
 
     /// Plans once more what was planned before, for a run that is under way or over. Where a secret is not to be found any more, the plan is

@@ -4,6 +4,7 @@
 //! the file router does the same to a text. [`Traffic::observe`] says which share the canary has:
 //! the one that setting again would change nothing.
 
+mod choose;
 mod edit;
 mod error;
 mod fence;
@@ -12,7 +13,8 @@ mod weight;
 
 use serde_json::Value;
 
-pub use edit::{Action, Edit, Place, Protocol};
+pub use choose::Protocol;
+pub use edit::{Action, Edit, Place};
 pub use error::RouteError;
 pub use fence::{FENCE_ANNOTATION, Owner};
 pub use rule::{Choice, ObjectName, Routed, Subsets, TcpRoute, TlsRoute, Traffic, Versions};

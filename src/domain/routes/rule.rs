@@ -42,16 +42,22 @@ impl ObjectName {
     pub fn written(text: &str, namespace: &str) -> Option<Self> {
         let text = text.strip_suffix(".cluster.local").unwrap_or(text);
         let (name, namespace) = text.rsplit_once('.').unwrap_or((text, namespace));
-        let is_plain = |part: &str| {
-            !part.is_empty()
+        let written = Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        written.is_plain().then_some(written)
+    }
+
+    /// Whether both parts are such as Kubernetes knows, with nothing in them that means something in a path.
+    pub fn is_plain(&self) -> bool {
+        let is_plain = |part: &String| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && part
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
         };
-        (is_plain(name) && is_plain(namespace)).then(|| Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
+        is_plain(&self.namespace) && is_plain(&self.name)
     }
 }
 
@@ -206,5 +212,6 @@ mod tests {
         check("reviews.", None);
         check(".prod", None);
         check("a/../../b", None);
+        check("...x", None);
     }
 }

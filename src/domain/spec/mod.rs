@@ -3,6 +3,7 @@
 //! The decoder reads JSON values, whatever they came from, and collects every fault with its path. A field that is wrong reads as
 //! absent, so that everything else can still be checked; the faults stay with the template.
 
+mod body;
 mod metric;
 pub(super) mod reader;
 
@@ -12,8 +13,10 @@ use serde_json::Value;
 
 use super::fault::{Fault, Faults, shown};
 use super::plan::Ttl;
+pub(super) use reader::LONGEST_LIST;
 use reader::{Fields, read_object};
 
+pub use body::{MeasurementBody, PatchBody, RunBody, unknown_names};
 pub use metric::{ENTITY_FIELDS, EntitySpec, MetricSpec, Provider, SkyWalkingSpec};
 
 /// The API version of Argo Rollouts' resources.

@@ -10,7 +10,7 @@ use super::super::nearest::nearest;
 use super::IntOrString;
 
 /// The most items that a list of a document may hold.
-const LONGEST_LIST: usize = 1_000;
+pub(in crate::domain) const LONGEST_LIST: usize = 1_000;
 
 /// The most unknown fields of one object that are reported one by one.
 const MOST_UNKNOWN: usize = 20;

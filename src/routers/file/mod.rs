@@ -5,6 +5,7 @@
 
 mod disk;
 mod edit;
+mod patch;
 mod tree;
 
 use std::fmt;

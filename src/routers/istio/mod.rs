@@ -110,6 +110,12 @@ impl IstioRouter {
     }
 
     async fn path(&self, kind: Kind, name: &ObjectName) -> Result<String, RouterError> {
+        if !name.is_plain() {
+            return Err(RouterError::Invalid(format!(
+                "`{name}` can't be the namespace and name of a {}",
+                kind.name()
+            )));
+        }
         let version = self.version().await?;
         Ok(format!(
             "/apis/{GROUP}/{version}/namespaces/{}/{}/{}",

@@ -5,9 +5,14 @@ mod eval;
 mod examples;
 mod help;
 mod input;
+mod pipelines;
 mod process;
+mod reports;
 mod secrets;
+mod server;
 mod signals;
+#[cfg(unix)]
+mod snippets;
 mod text;
 
 /// The reference template, whose argument is the service.

@@ -3,30 +3,35 @@
 //! - [`Stage`]: a simulated OAP behind a real socket, the real client, an engine over a store in memory, all on one [`HandClock`].
 //! - [`Rehearsal`]: an engine without any OAP, over a [`FakeSource`], which answers by script, late, never or with a panic,
 //!   and a [`FaultyStore`], which fails where it is told to, and where every call is a place to die.
+//! - [`Served`]: the whole service behind a real socket, over either.
 //! - [`plan_of`], [`history`], [`moments`]: from a template to a plan, and what a run came to in a few letters.
 
 mod clock;
 mod rehearsal;
+mod service;
 mod source;
 mod stage;
 mod store;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use skygate::documents::Documents;
 use skygate::domain::analysis::{Analysis, Library, Request};
 use skygate::domain::fault::Faults;
+use skygate::domain::judge::judge;
 use skygate::domain::measurement::{Measurement, Phase};
 use skygate::domain::plan::{Overrides, Plan, Server};
-use skygate::domain::run::{Run, RunId};
+use skygate::domain::run::{Effect, Event, Run, RunId};
 use skygate::domain::spec::{Argument, TemplateRef};
 
 pub(crate) use clock::HandClock;
 pub(crate) use rehearsal::{Rehearsal, Ticking, live_for};
-pub(crate) use source::{FakeSource, Say};
+pub(crate) use service::{Answer, LIMIT, Served, Setup, ago, client, simulated, stable};
+pub(crate) use source::{FakeSource, Say, read_by_letter};
 pub(crate) use stage::Stage;
 pub(crate) use store::FaultyStore;
 
@@ -105,6 +110,29 @@ pub(crate) fn run_of(id: &str, plan: &Arc<Plan>, created_at: Timestamp) -> Run {
         Arc::clone(plan),
         created_at,
     )
+}
+
+/// That what `effect` asks for came to what `letter` says, at `now`.
+pub(crate) fn measured(run: &Run, effect: Effect, letter: char, now: Timestamp) -> Event {
+    let Effect::Measure { metric, number } = effect;
+    let spec = &run.plan.metrics[metric];
+    let reading = read_by_letter(&spec.name, letter, now);
+    Event::Measured {
+        metric,
+        measurement: judge(spec, reading, number, now, now, &run.plan.masker),
+    }
+}
+
+/// Polls `future` once; what it came to, if that is all it took.
+pub(crate) async fn live_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// The kept measurements of a run's first metric, a letter each: the phase's first, and `W` for one that waits for data.

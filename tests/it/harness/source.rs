@@ -141,26 +141,37 @@ impl MetricSource for FakeSource {
         if !takes.is_zero() {
             self.clock.sleep(takes).await;
         }
-        let number = match say {
-            Say::Successful => Ok(Some(1.0)),
-            Say::Failed => Ok(Some(-1.0)),
-            Say::Inconclusive => Ok(Some(0.0)),
-            Say::NoData => Ok(None),
-            Say::Error => Err(SourceError {
-                class: ErrorClass::Unreachable,
-                message: "no answer".to_owned(),
-            }),
-            Say::Never => std::future::pending().await,
-            Say::Panic => panic!("as the script says"),
-        };
-        let window = window(self.clock.now());
-        Reading {
-            server: "fake".to_owned(),
-            request: expression.clone(),
-            window: Some(window),
-            time: None,
-            answer: number.map(|number| answer(expression, &window, number)),
+        if say == Say::Never {
+            return std::future::pending().await;
         }
+        reading(expression, say, self.clock.now())
+    }
+}
+
+/// What a source reads that says what `letter` stands for.
+pub(crate) fn read_by_letter(expression: &str, letter: char, now: Timestamp) -> Reading {
+    reading(expression, Say::from_letter(letter), now)
+}
+
+fn reading(expression: &str, say: Say, now: Timestamp) -> Reading {
+    let number = match say {
+        Say::Successful => Ok(Some(1.0)),
+        Say::Failed => Ok(Some(-1.0)),
+        Say::Inconclusive => Ok(Some(0.0)),
+        Say::NoData => Ok(None),
+        Say::Error => Err(SourceError {
+            class: ErrorClass::Unreachable,
+            message: "no answer".to_owned(),
+        }),
+        Say::Never | Say::Panic => panic!("as the script says"),
+    };
+    let window = window(now);
+    Reading {
+        server: "fake".to_owned(),
+        request: expression.to_owned(),
+        window: Some(window),
+        time: None,
+        answer: number.map(|number| answer(expression, &window, number)),
     }
 }
 

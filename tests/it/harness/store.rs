@@ -87,6 +87,10 @@ impl Store for FaultyStore {
         self.call("insert", self.inner.insert(run, request)).await
     }
 
+    async fn requested(&self, request: &RequestKey) -> Result<Option<Inserted>, StoreError> {
+        self.call("requested", self.inner.requested(request)).await
+    }
+
     async fn get(&self, id: &RunId) -> Result<Option<Run>, StoreError> {
         self.call("get", self.inner.get(id)).await
     }

@@ -14,7 +14,7 @@ use super::driver::{at, measured, metric, run_of, waiting};
 
 /// Something that happens to a run. Indexes are taken modulo what there is.
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     /// Nothing but time.
     Sleep(i64),
     /// Time until the run wants to be looked at, and a little more.
@@ -32,11 +32,13 @@ enum Op {
         number: u64,
     },
     Terminate,
+    Conclude,
     NotBefore(i64),
+    NoTrafficBefore(i64),
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Phase(Phase),
     Waiting,
 }
@@ -57,7 +59,7 @@ fn phases() -> impl Strategy<Value = Phase> {
     ]
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         10 => (0..200_000i64).prop_map(Op::Sleep),
         60 => (0..2_000i64).prop_map(Op::Wake),
@@ -65,7 +67,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         10 => (0..50usize).prop_map(Op::Repeat),
         10 => (0..4usize, 0..9u64).prop_map(|(metric, number)| Op::Stray { metric, number }),
         1 => Just(Op::Terminate),
+        1 => Just(Op::Conclude),
         10 => (0..100i64).prop_map(Op::NotBefore),
+        5 => (0..100i64).prop_map(Op::NoTrafficBefore),
     ];
     vec(op, 0..80)
 }
@@ -113,8 +117,8 @@ fn runs() -> impl Strategy<Value = Run> {
 }
 
 /// A run with its history.
-struct World {
-    run: Run,
+pub(crate) struct World {
+    pub(crate) run: Run,
     now: i64,
     history: Vec<(Event, Timestamp)>,
     answers: Vec<Event>,
@@ -122,7 +126,7 @@ struct World {
 }
 
 impl World {
-    fn new(run: Run) -> Self {
+    pub(crate) fn new(run: Run) -> Self {
         Self {
             run,
             now: 0,
@@ -132,7 +136,7 @@ impl World {
         }
     }
 
-    fn live(&mut self, op: &Op) {
+    pub(crate) fn live(&mut self, op: &Op) {
         match op {
             Op::Sleep(ms) => self.now += ms,
             Op::Wake(late) => {
@@ -175,7 +179,11 @@ impl World {
                 }
             }
             Op::Terminate => self.tell(Event::Command(Command::Terminate)),
+            Op::Conclude => self.tell(Event::Command(Command::Conclude)),
             Op::NotBefore(ms) => self.tell(Event::Command(Command::NotBefore(at(*ms)))),
+            Op::NoTrafficBefore(ms) => {
+                self.tell(Event::Command(Command::NoTrafficBefore(at(*ms))));
+            }
         }
     }
 

@@ -476,6 +476,100 @@ fn not_before_is_set_once() {
 }
 
 #[test]
+fn traffic_that_came_later_than_was_taken_for_is_never_earlier() {
+    let mut rig = by_hand(run_of(vec![endless("apdex")]));
+    for (told, expected) in [(5, 5), (9, 9), (7, 9)] {
+        rig.tell(Event::Command(Command::NoTrafficBefore(at(told))));
+        assert_eq!(rig.run.not_before, Some(at(expected)));
+    }
+    rig.tell(Event::Command(Command::Terminate));
+    rig.tell(Event::Command(Command::NoTrafficBefore(at(20))));
+    assert_eq!(rig.run.not_before, Some(at(9)));
+}
+
+#[test]
+fn an_endless_run_can_be_concluded_at_once() {
+    let mut rig = by_hand(run_of(vec![endless("apdex")]));
+    due(&mut rig, 0);
+    answer(&mut rig, 0, 1, Phase::Successful, 1_000);
+    assert_eq!(rig.run.lacking(), Vec::<String>::new());
+    rig.now = at(90_500);
+    rig.tell(Event::Command(Command::Conclude));
+    assert_eq!(rig.run.phase, Phase::Successful);
+    assert_eq!(rig.run.completed_at, Some(at(90_500)));
+    assert_eq!(
+        rig.run.explanation(),
+        "concluded after 1m30s; good measurements: apdex 1 of 1"
+    );
+    assert_eq!(rig.run.metrics[0].cut_short, Some(Stop::Concluded));
+}
+
+#[test]
+fn what_is_concluded_without_evidence_is_inconclusive() {
+    let mut rig = by_hand(run_of(vec![endless("apdex")]));
+    assert_eq!(rig.run.lacking(), ["metric \"apdex\": no good measurement"]);
+    rig.tell(Event::Command(Command::Conclude));
+    assert_eq!(rig.run.phase, Phase::Inconclusive);
+    assert_eq!(
+        rig.run.message,
+        "concluded after 0s: metric \"apdex\": no good measurement"
+    );
+}
+
+#[test]
+fn a_conclusion_waits_for_what_is_in_flight() {
+    let mut rig = by_hand(run_of(vec![tolerant(endless("apdex"), 0)]));
+    due(&mut rig, 0);
+    answer(&mut rig, 0, 1, Phase::Successful, 1_000);
+    due(&mut rig, 301_000);
+    rig.tell(Event::Command(Command::Conclude));
+    assert_eq!(rig.run.phase, Phase::Running);
+    assert_eq!(rig.run.next_due(), None);
+    // What it waited for has the last word.
+    answer(&mut rig, 0, 2, Phase::Failed, 302_000);
+    assert_eq!(rig.run.phase, Phase::Failed);
+}
+
+#[test]
+fn nobody_concludes_a_run_with_an_end_of_its_own() {
+    let finite = MetricPlan {
+        limits: Limits {
+            count: 2,
+            ..Limits::default()
+        },
+        ..endless("apdex")
+    };
+    let mut rig = by_hand(run_of(vec![finite]));
+    due(&mut rig, 0);
+    answer(&mut rig, 0, 1, Phase::Successful, 1_000);
+    rig.tell(Event::Command(Command::Conclude));
+    assert!(!rig.run.is_endless());
+    assert_eq!(rig.run.phase, Phase::Running);
+    assert_eq!(rig.run.next_due(), Some(at(301_000)));
+    assert_eq!(rig.run.conclude_after, None);
+}
+
+#[test]
+fn a_streak_that_was_asked_for_is_not_reached_by_a_conclusion() {
+    let streak = MetricPlan {
+        limits: Limits {
+            consecutive_success: 2,
+            ..Limits::default()
+        },
+        ..endless("apdex")
+    };
+    let mut rig = by_hand(run_of(vec![streak]));
+    due(&mut rig, 0);
+    answer(&mut rig, 0, 1, Phase::Successful, 1_000);
+    assert_eq!(
+        rig.run.lacking(),
+        ["metric \"apdex\": consecutiveSuccess (1) < consecutiveSuccessLimit (2)"]
+    );
+    rig.tell(Event::Command(Command::Conclude));
+    assert_eq!(rig.run.phase, Phase::Inconclusive);
+}
+
+#[test]
 fn an_ended_run_says_why_in_one_line() {
     let check = |limits: Limits, letters: &str, expected: &str| {
         let plan = MetricPlan {

@@ -1,22 +1,35 @@
-//! Logs: to stderr, so that results on stdout stay clean.
+//! Logs.
 
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+/// The form of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
 /// Starts logging. `filter` is a level, which is that of Skygate's own events while other crates only warn, or directives
 /// such as `info,hyper_util=debug`; one that does not parse is an error that quotes it.
-pub fn start(filter: &str) -> anyhow::Result<()> {
+pub fn start(filter: &str, format: Format) -> anyhow::Result<()> {
     let filter = filter_of(filter)
         .map_err(|error| anyhow::anyhow!("`{filter}` is not a log filter: {error}"))?;
     let is_coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(is_coloured)
-        .try_init()
-        .map_err(|error| anyhow::anyhow!("failed to start logging: {error}"))
+        .with_ansi(is_coloured && format == Format::Text);
+    let started = match format {
+        Format::Text => lines.try_init(),
+        Format::Json => lines.json().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("failed to start logging: {error}"))
 }
 
 /// Whether anything is logged that is no trouble: lines that come at any time.
@@ -27,7 +40,9 @@ pub fn is_chatty() -> bool {
 fn filter_of(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     match text.parse::<LevelFilter>() {
         Ok(level) => {
-            EnvFilter::try_new(format!("{},skygate={level}", level.min(LevelFilter::WARN)))
+            // What the cluster's client calls errors are answers, which their reader tells of.
+            let others = level.min(LevelFilter::WARN);
+            EnvFilter::try_new(format!("{others},kube_client=off,skygate={level}"))
         }
         Err(_) => EnvFilter::try_new(text),
     }
@@ -43,9 +58,9 @@ mod tests {
             let filter = filter_of(text).ok().map(|filter| filter.to_string());
             assert_eq!(filter.as_deref(), expected, "{text}");
         };
-        check("debug", Some("skygate=debug,warn"));
-        check("ERROR", Some("skygate=error,error"));
-        check("off", Some("skygate=off,off"));
+        check("debug", Some("kube_client=off,skygate=debug,warn"));
+        check("ERROR", Some("kube_client=off,skygate=error,error"));
+        check("off", Some("kube_client=off,skygate=off,off"));
         check("info,hyper_util=debug", Some("hyper_util=debug,info"));
         check("a=b=c", None);
     }

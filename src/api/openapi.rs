@@ -1,0 +1,173 @@
+//! `GET /openapi.json`: what the API is, in OpenAPI 3.1, made of the handlers themselves.
+
+use std::sync::OnceLock;
+
+use axum::response::Response;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, OpenApi as Description, Ref, RefOr, ResponseBuilder,
+};
+use utoipa::{Modify, OpenApi};
+
+use super::problem::ProblemView;
+use super::rendering::Written;
+use super::{health, measurements, metrics, runs, templates};
+
+/// The description of the whole API.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Skygate",
+        description = "Canary analysis for Apache SkyWalking: Argo AnalysisTemplates in, explained verdicts out.\n\nEvery failure is `application/problem+json` (RFC 9457). No field of an answer ever vanishes: what is absent is null or empty.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    servers((url = "/", description = "This service")),
+    tags(
+        (name = "runs", description = "Analyses under way and over"),
+        (name = "measurements", description = "One measurement, explained"),
+        (name = "templates", description = "AnalysisTemplates and ClusterAnalysisTemplates"),
+        (name = "health", description = "How the service does")
+    ),
+    paths(
+        runs::list::list,
+        runs::create::create,
+        runs::get::get,
+        runs::patch::patch,
+        runs::delete::delete,
+        runs::summary::summary,
+        runs::events::events,
+        runs::terminate::terminate,
+        runs::rerun::rerun,
+        measurements::measure,
+        templates::list,
+        templates::apply,
+        templates::get,
+        templates::delete,
+        templates::list_cluster,
+        templates::get_cluster,
+        templates::delete_cluster,
+        health::healthz,
+        health::readyz,
+        metrics::families,
+        openapi
+    ),
+    components(schemas(ProblemView<'static>)),
+    modifiers(&Common)
+)]
+struct Api;
+
+/// What all operations have in common.
+struct Common;
+
+/// The operations that need no token.
+const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
+
+/// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
+const FAILURES: [(&str, &[(&str, &str)]); 15] = [
+    ("listRuns", &[MALFORMED]),
+    ("startRun", &[MALFORMED, TOO_LARGE, FORM, INVALID, TOO_MANY]),
+    ("getRun", &[MALFORMED, NOT_FOUND]),
+    (
+        "patchRun",
+        &[MALFORMED, NOT_FOUND, CONFLICT, TOO_LARGE, FORM, INVALID],
+    ),
+    ("deleteRun", &[NOT_FOUND]),
+    ("getRunSummary", &[MALFORMED, NOT_FOUND]),
+    ("followRun", &[NOT_FOUND]),
+    ("terminateRun", &[NOT_FOUND]),
+    ("rerun", &[MALFORMED, NOT_FOUND, INVALID, TOO_MANY]),
+    ("measure", &[MALFORMED, TOO_LARGE, FORM, INVALID]),
+    ("listTemplates", &[MALFORMED]),
+    ("applyTemplates", &[MALFORMED, TOO_LARGE, FORM, INVALID]),
+    ("getTemplate", &[NOT_FOUND]),
+    ("deleteTemplate", &[NOT_FOUND]),
+    ("listClusterTemplates", &[MALFORMED]),
+];
+
+const MALFORMED: (&str, &str) = ("400", "The request cannot be read");
+const NOT_FOUND: (&str, &str) = ("404", "There is no such thing");
+const CONFLICT: (&str, &str) = ("409", "It contradicts what is there");
+const TOO_LARGE: (&str, &str) = ("413", "The body is too large");
+const FORM: (&str, &str) = ("415", "The body is in a form that is not read here");
+const INVALID: (&str, &str) = (
+    "422",
+    "What the request says is not valid: every fault with its path",
+);
+const TOO_MANY: (&str, &str) = ("429", "Too many runs are under way");
+
+impl Modify for Common {
+    fn modify(&self, api: &mut Description) {
+        for path in api.paths.paths.values_mut() {
+            operations(path).for_each(complete);
+        }
+        let components = api.components.get_or_insert_with(Components::new);
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some(
+            "A token of the scope `read`, `run` or `admin`; none is needed on loopback and with --open".to_owned(),
+        );
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        post,
+        patch,
+        delete,
+        put,
+        ..
+    } = path;
+    [get, post, patch, delete, put].into_iter().flatten()
+}
+
+fn complete(operation: &mut Operation) {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    let failures = FAILURES.iter().find(|(of, _)| *of == id);
+    let failures = failures.map_or(&[] as &[_], |(_, failures)| *failures);
+    let responses = &mut operation.responses.responses;
+    for (status, description) in failures {
+        responses.insert((*status).to_owned(), problem(description));
+    }
+    if !OPEN.contains(&id.as_str()) {
+        for (status, description) in [
+            ("401", "A token is needed"),
+            ("403", "The token does not allow this"),
+        ] {
+            responses.insert(status.to_owned(), problem(description));
+        }
+        let token = SecurityRequirement::new("token", [""; 0]);
+        operation.security = Some(vec![SecurityRequirement::default(), token]);
+    }
+    responses.insert("default".to_owned(), problem("Any other failure"));
+}
+
+fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content)
+        .build()
+        .into()
+}
+
+/// The description, as a document.
+pub fn description() -> Description {
+    Api::openapi()
+}
+
+/// What this API is, in OpenAPI 3.1.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "health",
+    operation_id = "describe",
+    responses((status = 200, description = "This document", body = Object))
+)]
+pub(super) async fn openapi() -> Response {
+    static WRITTEN: OnceLock<Written> = OnceLock::new();
+    let written = WRITTEN.get_or_init(|| Written::of(&description()));
+    written.answer(axum::http::StatusCode::OK)
+}

@@ -1,0 +1,174 @@
+//! `GET /api/v1/runs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::App;
+use crate::api::extract::Parameters;
+use crate::api::problem::Problem;
+use crate::api::rendering::Written;
+use crate::domain::fault::shown;
+use crate::domain::measurement::Phase;
+use crate::domain::run::RunId;
+use crate::ports::{Cursor, RunQuery};
+use crate::wire::RunRow;
+
+/// How many rows a page has, and how many it may have.
+const PAGE: usize = 100;
+const LONGEST_PAGE: usize = 500;
+
+/// A page of runs, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct RunPage {
+    /// One run a row, in flat fields.
+    items: Vec<RunRow>,
+    /// What to send as `cursor` for the page after it; null where this is the last one.
+    next: Option<String>,
+}
+
+/// The runs that the parameters describe, newest first, as flat rows.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs",
+    tag = "runs",
+    operation_id = "listRuns",
+    params(
+        ("namespace" = Option<String>, Query, description = "Only those of this namespace"),
+        ("template" = Option<String>, Query, description = "Only those that were asked for by this template; `clustertemplates/NAME` for one of a cluster"),
+        ("phase" = Option<Vec<String>>, Query, description = "Only those in one of these phases; repeated, or with commas between them"),
+        ("label" = Option<Vec<String>>, Query, description = "Only those with this label, `NAME=VALUE`; repeated for further ones"),
+        ("from" = Option<String>, Query, description = "Only those created at this moment or later: RFC 3339, or milliseconds since 1970"),
+        ("to" = Option<String>, Query, description = "Only those created before this moment"),
+        ("limit" = Option<u32>, Query, description = "How many rows a page has: 1 to 500, 100 by default", minimum = 1, maximum = 500),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before it")
+    ),
+    responses(
+        (status = 200, description = "A page of runs", body = RunPage),
+    )
+)]
+pub(in crate::api) async fn list(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let mut query = query(&uri)?;
+    let limit = query.limit;
+    // One more says whether there is another page.
+    query.limit += 1;
+    let runs = app.ports.store.list(&query).await?;
+    let next = (runs.len() > limit).then(|| written(&Cursor::of(&runs[limit - 1])));
+    let page = RunPage {
+        items: runs.iter().take(limit).map(RunRow::new).collect(),
+        next,
+    };
+    Ok(Written::of(&page).answer(StatusCode::OK))
+}
+
+fn query(uri: &Uri) -> Result<RunQuery, Problem> {
+    let mut parameters = Parameters::of(uri)?;
+    let query = RunQuery {
+        namespace: parameters.text("namespace"),
+        template: parameters.text("template"),
+        phases: phases(&mut parameters),
+        labels: labels(&mut parameters),
+        from: parameters.moment("from"),
+        to: parameters.moment("to"),
+        after: cursor(&mut parameters),
+        limit: parameters.number("limit", 1..=LONGEST_PAGE).unwrap_or(PAGE),
+    };
+    parameters.done(query)
+}
+
+/// `phase=Failed&phase=Error`, or with a comma between them.
+fn phases(parameters: &mut Parameters) -> Vec<Phase> {
+    let mut phases = Vec::new();
+    for text in parameters.all("phase") {
+        for name in text.split(',') {
+            match Phase::ALL.into_iter().find(|phase| phase.name() == name) {
+                Some(phase) => phases.push(phase),
+                None => parameters.fault(
+                    "phase",
+                    format!(
+                        "no phase {}; there are {}",
+                        shown(name),
+                        crate::domain::fault::listed(Phase::ALL.map(Phase::name))
+                    ),
+                ),
+            }
+        }
+    }
+    phases
+}
+
+/// `label=app=reviews`, repeated for further ones.
+fn labels(parameters: &mut Parameters) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    for text in parameters.all("label") {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                labels.insert(name.to_owned(), value.to_owned());
+            }
+            _ => parameters.fault(
+                "label",
+                format!("expected NAME=VALUE, found {}", shown(&text)),
+            ),
+        }
+    }
+    labels
+}
+
+fn cursor(parameters: &mut Parameters) -> Option<Cursor> {
+    let text = parameters.text("cursor")?;
+    let place = read(&text);
+    if place.is_none() {
+        parameters.fault(
+            "cursor",
+            format!(
+                "expected what an earlier page had as `next`, found {}",
+                shown(&text)
+            ),
+        );
+    }
+    place
+}
+
+/// A place in the list, as callers hand it back. What is in it is nobody's business.
+fn written(cursor: &Cursor) -> String {
+    let text = format!("{}/{}", cursor.created_at.as_nanosecond(), cursor.id);
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+fn read(text: &str) -> Option<Cursor> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (created_at, id) = text.split_once('/')?;
+    Some(Cursor {
+        created_at: Timestamp::from_nanosecond(created_at.parse().ok()?).ok()?,
+        id: RunId(id.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was() {
+        let cursor = Cursor {
+            created_at: "2026-11-23T09:12:00.123456789Z".parse().unwrap(),
+            id: RunId("a/b".to_owned()),
+        };
+        assert_eq!(read(&written(&cursor)), Some(cursor));
+        for text in ["", "x", "eA", "!!", "MS8"] {
+            assert_eq!(read(text).is_some(), text == "MS8", "{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET /api/v1/runs/{id}/summary`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+
+use super::{find, wait};
+use crate::api::App;
+use crate::api::extract::Id;
+use crate::api::problem::Problem;
+use crate::api::rendering::Written;
+use crate::wire::RunSummary;
+
+/// A run in few fields, each of them always there: for callers that pick by JSONPath, such as Argo's `web` provider.
+///
+/// `wait` is that of the run itself.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs/{id}/summary",
+    tag = "runs",
+    operation_id = "getRunSummary",
+    params(
+        ("id" = String, Path, description = "The run's `metadata.uid`"),
+        ("wait" = Option<String>, Query, description = "Wait until the run has changed or ended, a Go duration up to 60s, or seconds", example = "30s"),
+        ("if-none-match" = Option<String>, Header, description = "The `ETag` of what the caller has seen")
+    ),
+    responses(
+        (status = 200, description = "The run in small", body = RunSummary, headers(("etag" = String))),
+        (status = 304, description = "It is as the caller has seen it"),
+    )
+)]
+pub(in crate::api) async fn summary(
+    State(app): State<Arc<App>>,
+    Id(id): Id,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wait = wait::asked(&uri)?;
+    let mut watched = find(&app, &id).await?;
+    let Some(wait) = wait else {
+        return Ok(Written::of(&RunSummary::new(watched.run())).unless_known(&headers));
+    };
+    let tag = app.renderings.of(watched.run()).tag;
+    let news = wait::for_news(&app, &mut watched, |written| written.tag == tag, wait);
+    if news.await.is_none() {
+        return Err(Problem::no_run(&id.0));
+    }
+    Ok(Written::of(&RunSummary::new(watched.run())).answer(StatusCode::OK))
+}

@@ -1,0 +1,79 @@
+//! Long polls: an answer once there is something new to tell, or the time is up.
+
+use std::time::Duration;
+
+use axum::http::Uri;
+
+use crate::api::App;
+use crate::api::extract::Parameters;
+use crate::api::problem::Problem;
+use crate::api::rendering::Written;
+use crate::domain::run::Run;
+use crate::engine::Watched;
+
+/// The longest wait that a caller gets, whatever is asked for.
+pub(in crate::api) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a caller wants to wait: `?wait=30s`.
+pub(super) fn asked(uri: &Uri) -> Result<Option<Duration>, Problem> {
+    // What is polled most has no parameters.
+    if uri.query().is_none() {
+        return Ok(None);
+    }
+    let mut parameters = Parameters::of(uri)?;
+    let wait = parameters.span("wait");
+    parameters.done(wait.map(|wait| wait.min(LONGEST_WAIT)))
+}
+
+/// Waits until the run is over, is told otherwise than what the caller has `seen`, or the time is up; sooner where the service stops.
+///
+/// `None`: it is gone.
+pub(super) async fn for_news(
+    app: &App,
+    watched: &mut Watched,
+    seen: impl Fn(&Written) -> bool,
+    wait: Duration,
+) -> Option<Written> {
+    let time_is_up = tokio::time::sleep(wait);
+    let stopped = app.health.stopped();
+    tokio::pin!(time_is_up, stopped);
+    loop {
+        let written = app.renderings.of(watched.run());
+        if watched.run().phase.is_over() || !seen(&written) {
+            return Some(written);
+        }
+        tokio::select! {
+            biased;
+            is_there = watched.changed() => {
+                if !is_there {
+                    return None;
+                }
+            }
+            () = &mut time_is_up => return Some(written),
+            () = &mut stopped => return Some(written),
+        }
+    }
+}
+
+/// How long a caller who wants something done waits for it.
+const MOMENT: Duration = Duration::from_secs(5);
+
+/// Waits until the run is as it `should` be, or a moment has passed; `false` where it is gone.
+pub(super) async fn until(app: &App, watched: &mut Watched, should: impl Fn(&Run) -> bool) -> bool {
+    let time_is_up = tokio::time::sleep(MOMENT);
+    let stopped = app.health.stopped();
+    tokio::pin!(time_is_up, stopped);
+    while !should(watched.run()) {
+        tokio::select! {
+            biased;
+            is_there = watched.changed() => {
+                if !is_there {
+                    return false;
+                }
+            }
+            () = &mut time_is_up => return true,
+            () = &mut stopped => return true,
+        }
+    }
+    true
+}

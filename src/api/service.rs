@@ -1,0 +1,127 @@
+//! The whole service as one future: what moves runs, what answers requests, what forgets old runs. None of it can die unseen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::server::{Limits, serve};
+use super::{App, router};
+
+/// How often it is looked for runs that may be forgotten.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// How many of them are forgotten in one go: others want the store too.
+const SWEPT_AT_ONCE: usize = 500;
+
+/// How much longer than requests the rest may take to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A service, ready to run.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What it answers with.
+    pub app: Arc<App>,
+    /// How much of it clients can hold.
+    pub limits: Limits,
+    /// How long ended runs are kept that have no `ttlStrategy`.
+    pub retain: Duration,
+}
+
+/// A part of the service ended that never should.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{part} stopped: {why}")]
+pub struct Died {
+    part: &'static str,
+    why: String,
+}
+
+impl Service {
+    /// Runs until `stop` resolves, and then stops: nothing new is accepted, whoever waits is answered, what is under way is finished within limits.
+    /// `beside` is one more part of it, to be stopped by [`super::Health::stopped`] as the others are.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        beside: impl Future<Output = ()> + Send + 'static,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Died> {
+        let mut parts = JoinSet::new();
+        parts.spawn(named("the engine", move_runs(Arc::clone(&self.app))));
+        parts.spawn(named(
+            "the sweeper",
+            forget_runs(Arc::clone(&self.app), self.retain),
+        ));
+        parts.spawn(named("the server", self.clone().answer(listener)));
+        parts.spawn(named("a task beside it", beside));
+
+        let died = tokio::select! {
+            () = stop => None,
+            Some(ended) = parts.join_next() => Some(obituary(ended)),
+        };
+        info!("the service stops");
+        self.app.health.stop();
+        let all = timeout(self.limits.drain_within + GRACE, async {
+            while let Some(ended) = parts.join_next().await {
+                if let Err(failure) = ended {
+                    error!(error = %failure, "a part of the service failed while it stopped: {failure}");
+                }
+            }
+        });
+        if all.await.is_err() {
+            warn!("gave up what was still under way; it goes on when the service is started again");
+            parts.shutdown().await;
+        }
+        died.map_or(Ok(()), Err)
+    }
+
+    async fn answer(self, listener: TcpListener) {
+        let stopped = self.app.health.stopped();
+        serve(listener, router(&self.app), self.limits, stopped).await;
+    }
+}
+
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
+    part.await;
+    name
+}
+
+fn obituary(ended: Result<&'static str, tokio::task::JoinError>) -> Died {
+    match ended {
+        Ok(part) => Died {
+            part,
+            why: "it came to an end by itself".to_owned(),
+        },
+        Err(failure) => Died {
+            part: "a part of the service",
+            why: failure.to_string(),
+        },
+    }
+}
+
+async fn move_runs(app: Arc<App>) {
+    let _running = app.health.engine_runs();
+    app.engine.run(app.health.stopped()).await;
+}
+
+/// Forgets runs that are over for longer than they are kept.
+async fn forget_runs(app: Arc<App>, retain: Duration) {
+    let stopped = app.health.stopped();
+    tokio::pin!(stopped);
+    loop {
+        let wait = match app.engine.sweep(retain, SWEPT_AT_ONCE).await {
+            Ok(SWEPT_AT_ONCE) => Duration::from_millis(100),
+            Ok(_) => SWEEP,
+            Err(failure) => {
+                warn!(error = %failure, "failed to forget old runs: {failure}");
+                SWEEP
+            }
+        };
+        tokio::select! {
+            () = &mut stopped => return,
+            () = app.ports.clock.sleep(wait) => {}
+        }
+    }
+}

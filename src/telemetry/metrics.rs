@@ -1,0 +1,345 @@
+//! Every family that Prometheus collects, named once.
+//!
+//! `analysis_run_*` have the names of Argo Rollouts' controller. Runs come and go, so nothing is labelled by them: a run is counted
+//! under its namespace and its name, which is that of its templates, and from a certain number of those on as `other`.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::domain::measurement::Phase;
+use crate::domain::reading::ErrorClass;
+use crate::domain::run::Run;
+use crate::ports::{Observer, Tally};
+
+/// So many different sets of labels that callers choose are told apart.
+const MOST_SETS: usize = 500;
+
+/// What stands for the others.
+const OTHER: &str = "other";
+
+/// What is counted and timed.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    run_phase: IntGaugeVec,
+    run_metric_phase: IntGaugeVec,
+    runs_ended: IntCounterVec,
+    measurements: IntCounterVec,
+    lateness: Histogram,
+    oap_reads: HistogramVec,
+    oap_errors: IntCounterVec,
+    store_calls: HistogramVec,
+    store_errors: IntCounterVec,
+    http_requests: IntCounterVec,
+    http_time: HistogramVec,
+    sets: Sets,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Sockets and disks: from a tenth of a millisecond to half a minute.
+const FAST: [f64; 12] = [
+    0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0,
+];
+
+/// How late measurements are: from a hundredth of a second to five minutes.
+const LATE: [f64; 10] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+impl Metrics {
+    /// Every family, at zero.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let build = GaugeVec::new(
+            Opts::new("skygate_build_info", "Which version this is; always 1"),
+            &["version"],
+        );
+        let build = registered(&registry, build);
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        Self {
+            run_phase: gauges(
+                &registry,
+                "analysis_run_phase",
+                "How many analysis runs are kept, by phase",
+                &["phase"],
+            ),
+            run_metric_phase: gauges(
+                &registry,
+                "analysis_run_metric_phase",
+                "The phase of a metric in the run of that namespace and name that was measured last: 1 for that phase, 0 for the others",
+                &["namespace", "name", "metric", "dry_run", "phase"],
+            ),
+            runs_ended: counters(
+                &registry,
+                "skygate_runs_ended_total",
+                "Analysis runs that ended, by phase",
+                &["namespace", "name", "phase"],
+            ),
+            measurements: counters(
+                &registry,
+                "skygate_measurements_total",
+                "Measurements taken, by phase",
+                &["phase"],
+            ),
+            lateness: registered(
+                &registry,
+                Histogram::with_opts(options(
+                    "skygate_measurement_lateness_seconds",
+                    "How long after they were due measurements were begun",
+                    &LATE,
+                )),
+            ),
+            oap_reads: histograms(
+                &registry,
+                "skygate_oap_read_duration_seconds",
+                "How long reading a metric from an OAP took, waits and further tries included",
+                &["server"],
+            ),
+            oap_errors: counters(
+                &registry,
+                "skygate_oap_errors_total",
+                "Readings that failed, by class",
+                &["server", "class"],
+            ),
+            store_calls: histograms(
+                &registry,
+                "skygate_store_duration_seconds",
+                "How long calls of the store took",
+                &["operation"],
+            ),
+            store_errors: counters(
+                &registry,
+                "skygate_store_errors_total",
+                "Calls in which the store itself failed",
+                &["operation"],
+            ),
+            http_requests: counters(
+                &registry,
+                "skygate_http_requests_total",
+                "Requests answered, by the template of their route",
+                &["method", "route", "status"],
+            ),
+            http_time: histograms(
+                &registry,
+                "skygate_http_request_duration_seconds",
+                "How long requests took, waits that callers asked for included",
+                &["route"],
+            ),
+            sets: Sets::default(),
+            registry,
+        }
+    }
+
+    /// All families in Prometheus' text form.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// Takes over how many runs there are.
+    pub fn count_runs(&self, tally: &Tally) {
+        for phase in Phase::ALL {
+            let count = tally.get(phase.name()).copied().unwrap_or_default();
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.run_phase.with_label_values(&[phase.name()]).set(count);
+        }
+    }
+
+    /// A request was answered. `route` is the template of its path, and empty where it has none.
+    pub fn answered(&self, method: &Method, route: &str, status: u16, took: Duration) {
+        // Callers can make methods up.
+        let method = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            _ => OTHER,
+        };
+        let mut digits = [0; 3];
+        let status = three_digits(status, &mut digits);
+        self.http_requests
+            .with_label_values(&[method, route, status])
+            .inc();
+        self.http_time
+            .with_label_values(&[route])
+            .observe(took.as_secs_f64());
+    }
+
+    /// A metric was read, or could not be.
+    pub(super) fn read(&self, server: &str, error: Option<ErrorClass>, took: Duration) {
+        let server = self.sets.either(&[server], server, OTHER);
+        self.oap_reads
+            .with_label_values(&[server])
+            .observe(took.as_secs_f64());
+        if let Some(class) = error {
+            self.oap_errors
+                .with_label_values(&[server, class.name()])
+                .inc();
+        }
+    }
+
+    /// The store was called.
+    pub(super) fn stored(&self, operation: &str, failed: bool, took: Duration) {
+        self.store_calls
+            .with_label_values(&[operation])
+            .observe(took.as_secs_f64());
+        if failed {
+            self.store_errors.with_label_values(&[operation]).inc();
+        }
+    }
+
+    fn show(&self, run: &Run, index: usize) {
+        let (metric, state) = (&run.plan.metrics[index], &run.metrics[index]);
+        let (namespace, name) = (run.namespace.as_str(), run.name.as_str());
+        if !self.sets.has(&[namespace, name, &metric.name]) {
+            return;
+        }
+        let dry_run = if metric.dry_run { "true" } else { "false" };
+        for phase in Phase::ALL {
+            let labels = [namespace, name, &metric.name, dry_run, phase.name()];
+            let value = i64::from(phase == state.phase);
+            self.run_metric_phase.with_label_values(&labels).set(value);
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn began(&self, late: Duration) {
+        self.lateness.observe(late.as_secs_f64());
+    }
+
+    fn measured(&self, run: &Run, metric: usize, phase: Phase) {
+        self.measurements.with_label_values(&[phase.name()]).inc();
+        self.show(run, metric);
+    }
+
+    fn ended(&self, run: &Run) {
+        let (namespace, name) = (run.namespace.as_str(), run.name.as_str());
+        let known = self.sets.has(&[namespace, name]);
+        let (namespace, name) = if known {
+            (namespace, name)
+        } else {
+            (OTHER, OTHER)
+        };
+        self.runs_ended
+            .with_label_values(&[namespace, name, run.phase.name()])
+            .inc();
+        for index in 0..run.metrics.len() {
+            self.show(run, index);
+        }
+    }
+}
+
+/// The sets of labels that are told apart.
+#[derive(Debug, Default)]
+struct Sets(Mutex<HashSet<String>>);
+
+impl Sets {
+    /// Whether this set is one of them. It becomes one while there is room.
+    fn has(&self, labels: &[&str]) -> bool {
+        let set = labels.join("\u{0}");
+        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sets.contains(&set) {
+            return true;
+        }
+        let has_room = sets.len() < MOST_SETS;
+        if has_room {
+            sets.insert(set);
+        }
+        has_room
+    }
+
+    fn either<'a>(&self, labels: &[&str], known: &'a str, other: &'a str) -> &'a str {
+        if self.has(labels) { known } else { other }
+    }
+}
+
+fn three_digits(number: u16, digits: &mut [u8; 3]) -> &str {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+    }
+    std::str::from_utf8(digits).unwrap_or(OTHER)
+}
+
+fn options(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
+    HistogramOpts::new(name, help).buckets(buckets.to_vec())
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    registered(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+    registered(
+        registry,
+        HistogramVec::new(options(name, help, &FAST), labels),
+    )
+}
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    family: prometheus::Result<C>,
+) -> C {
+    let family = family.expect("names and labels are constants that a test goes through");
+    registry
+        .register(Box::new(family.clone()))
+        .expect("each name is given once");
+    family
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_there_from_the_start() {
+        let metrics = Metrics::new();
+        metrics.count_runs(&Tally::from([("Running", 3)]));
+        metrics.answered(&Method::GET, "/healthz", 200, Duration::from_millis(1));
+        metrics.answered(
+            &Method::from_bytes(b"BREW").unwrap(),
+            "",
+            404,
+            Duration::ZERO,
+        );
+        let text = metrics.text().unwrap();
+        for expected in [
+            "analysis_run_phase{phase=\"Running\"} 3",
+            "analysis_run_phase{phase=\"Failed\"} 0",
+            "skygate_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1",
+            "skygate_http_requests_total{method=\"other\",route=\"\",status=\"404\"} 1",
+            "skygate_measurement_lateness_seconds_count 0",
+        ] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn labels_that_callers_choose_are_bounded() {
+        let sets = Sets::default();
+        for i in 0..2 * MOST_SETS {
+            assert_eq!(sets.has(&["a", &i.to_string()]), i < MOST_SETS);
+        }
+        assert!(sets.has(&["a", "0"]));
+        assert_eq!(sets.either(&["b"], "b", OTHER), OTHER);
+    }
+}

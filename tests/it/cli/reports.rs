@@ -1,0 +1,539 @@
+//! Results in the forms that pipelines read: JUnit, Markdown, annotations.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
+use regex::Regex;
+
+use super::APDEX;
+use super::process::{Ended, Oap, command, finish, prepared, skygate, skygate_reading, stable};
+
+const TRAFFIC: &str = "api/examples/errors-and-traffic.yaml";
+
+/// A run of `file` against a simulated checkout.
+fn run(file: &str, script: &str, more: &[&str]) -> Ended {
+    let script = format!("checkout={script}");
+    let mut args = vec!["run", "-q", "-f", file, "--arg", "service-name=checkout"];
+    args.extend(["--simulate", &script, "--speed", "1200"]);
+    args.extend(more);
+    skygate(&args)
+}
+
+/// The report in `xml`, once it has been held against the schema and against what a schema cannot say.
+fn junit(xml: &str) -> Report {
+    hold_against_schema(xml);
+    // The crate reads only moments with a zone, which other readers refuse.
+    let moment = Regex::new(r#" timestamp="[^"]*""#).expect("a pattern of ours");
+    let readable = moment.replace_all(xml, "");
+    let report = Report::deserialize_from_str(&readable).expect("a JUnit report");
+    for suite in &report.test_suites {
+        let count = |is: fn(&TestCaseStatus) -> bool| {
+            suite
+                .test_cases
+                .iter()
+                .filter(|case| is(&case.status))
+                .count()
+        };
+        let kind = |status: &TestCaseStatus| match status {
+            TestCaseStatus::NonSuccess { kind, .. } => Some(*kind),
+            TestCaseStatus::Success { .. } | TestCaseStatus::Skipped { .. } => None,
+        };
+        assert_eq!(suite.tests, suite.test_cases.len(), "{xml}");
+        let failures = suite.test_cases.iter().map(|case| kind(&case.status));
+        let errors = failures
+            .clone()
+            .filter(|it| *it == Some(NonSuccessKind::Error));
+        let failures = failures.filter(|it| *it == Some(NonSuccessKind::Failure));
+        assert_eq!(
+            (suite.failures, suite.errors),
+            (failures.count(), errors.count())
+        );
+        assert_eq!(
+            suite.skipped,
+            count(|status| matches!(status, TestCaseStatus::Skipped { .. }))
+        );
+    }
+    report
+}
+
+/// By `xmllint`, where there is one.
+fn hold_against_schema(xml: &str) {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(xml.as_bytes()).expect("room for it");
+    let mut lint = Command::new("xmllint");
+    lint.args([
+        "--noout",
+        "--nonet",
+        "--schema",
+        "tests/data/junit/report.xsd",
+    ]);
+    let mut lint = prepared(lint);
+    lint.arg(file.path());
+    match lint.output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}\n{xml}"),
+        Err(error) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped the schema: xmllint, of Debian's libxml2-utils, did not start: {error}"
+            );
+        }
+    }
+}
+
+/// The only suite's cases, each as `name: kind type: message`.
+fn cases(xml: &str) -> Vec<String> {
+    let report = junit(xml);
+    let [suite] = report.test_suites.as_slice() else {
+        panic!("{report:?}")
+    };
+    suite
+        .test_cases
+        .iter()
+        .map(|case| stable(&told(case)))
+        .collect()
+}
+
+fn told(case: &TestCase) -> String {
+    let name = case.name.as_str();
+    let (what, kind, message, body) = match &case.status {
+        TestCaseStatus::Success { .. } => return format!("{name}: passed"),
+        TestCaseStatus::NonSuccess {
+            kind,
+            ty,
+            message,
+            description,
+            ..
+        } => {
+            let what = match kind {
+                NonSuccessKind::Failure => "failure",
+                NonSuccessKind::Error => "error",
+            };
+            (what, ty, message, description)
+        }
+        TestCaseStatus::Skipped {
+            message,
+            ty,
+            description,
+        } => ("skipped", ty, message, description),
+    };
+    let text = |text: &Option<quick_junit::XmlString>| {
+        text.as_ref()
+            .map_or(String::new(), |text| text.as_str().to_owned())
+    };
+    // Some readers show the body alone.
+    assert!(
+        what == "skipped" || text(body).starts_with(&text(message)),
+        "{case:?}"
+    );
+    format!("{name}: {what} {}: {}", text(kind), text(message))
+}
+
+#[test]
+fn each_end_has_its_place_in_junit() {
+    let check = |ended: &Ended, code, expected: &[&str]| {
+        assert_eq!(ended.code, Some(code), "{ended:#?}");
+        assert_eq!(cases(&ended.stdout), expected, "{}", ended.stdout);
+    };
+    let form = ["-o", "junit"];
+    check(
+        &run("api/examples/percentile.yaml", "healthy", &form),
+        0,
+        &["p99: passed"],
+    );
+    check(
+        &run(APDEX, "frustrated", &form),
+        1,
+        &[
+            "apdex: failure Failed: apdex failed 4 of 4 measurements (limit 3); \
+             the last: 3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0",
+        ],
+    );
+    let timed_out = [form.as_slice(), &["--timeout", "6m"]].concat();
+    check(
+        &run(APDEX, "healthy", &timed_out),
+        5,
+        &["apdex: error Running: not over at --timeout"],
+    );
+    check(
+        &run(TRAFFIC, "healthy:1", &form),
+        0,
+        &[
+            "good-answers: passed",
+            "traffic: skipped : dry run: Failed: traffic failed 1 of 1 measurements (limit 0); \
+             the last: 3 of 3 points below 10: HH:MM 1, HH:MM 1, HH:MM 1",
+        ],
+    );
+    let absent = run(TRAFFIC, "absent", &form);
+    assert_eq!(absent.code, Some(3), "{absent:#?}");
+    let told = cases(&absent.stdout);
+    assert!(
+        told[0].starts_with("good-answers: error Inconclusive: "),
+        "{told:?}"
+    );
+    let away = run("api/examples/percentile.yaml", "malformed", &form);
+    assert_eq!(away.code, Some(4), "{away:#?}");
+    let told = cases(&away.stdout);
+    assert!(told[0].starts_with("p99: error Error: "), "{told:?}");
+}
+
+#[test]
+fn what_another_metric_ended_is_skipped() {
+    let template = "
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: two}
+spec:
+  args: [{name: service-name}]
+  metrics:
+  - &metric
+    name: bad <one> & \"only\"
+    interval: 1m
+    successCondition: all(values < 0)
+    provider: &provider
+      skywalking:
+        interval: 3m
+        expression: service_cpm
+        entity: { serviceName: \"{{args.service-name}}\", normal: true }
+  - name: patient
+    interval: 1m
+    initialDelay: 1h
+    successCondition: all(values > 0)
+    provider: *provider
+";
+    let args = [
+        "run",
+        "-q",
+        "-f",
+        "-",
+        "--arg",
+        "service-name=checkout",
+        "--simulate",
+        "checkout=healthy",
+        "--speed",
+        "1200",
+        "-o",
+        "junit",
+    ];
+    let ended = skygate_reading(&args, template);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let told = cases(&ended.stdout);
+    assert!(
+        told[0].starts_with("bad <one> & \"only\": failure Failed: "),
+        "{told:?}"
+    );
+    assert_eq!(
+        told[1],
+        "patient: skipped : bad <one> & \"only\" ended the run before"
+    );
+}
+
+#[test]
+fn a_suite_tells_of_the_run() {
+    let ended = run(APDEX, "degraded", &["-o", "junit"]);
+    let report = junit(&ended.stdout);
+    let suite = &report.test_suites[0];
+    assert_eq!(suite.name.as_str(), "apdex");
+    let property = |name: &str| {
+        let property = suite.properties.iter().find(|it| it.name.as_str() == name);
+        property.expect(name).value.as_str()
+    };
+    assert_eq!(property("namespace"), "default");
+    assert_eq!(property("id").len(), 36);
+    assert_eq!(property("phase"), "Failed");
+    assert!(property("explanation").starts_with("apdex failed 4 of 4 "));
+    let case = &suite.test_cases[0];
+    assert_eq!(case.classname.as_deref(), Some("apdex"));
+    let took = case.time.expect("it took some time");
+    // Four measurements, five minutes apart, on the simulation's clock.
+    assert!((14 * 60..18 * 60).contains(&took.as_secs()), "{took:?}");
+    let lines = case.system_out.as_deref().expect("measurements");
+    let lines: Vec<String> = lines.lines().map(stable).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for (number, line) in (1..).zip(lines) {
+        let begin = format!("DATETTIME #{number} Failed: 3 of 3 points below 9900: ");
+        assert!(line.starts_with(&begin), "{line}");
+    }
+}
+
+#[test]
+fn a_summary_begins_with_the_verdict() {
+    let ended = run(APDEX, "frustrated", &["-o", "markdown"]);
+    insta::assert_snapshot!(ended.transcript(), @r#"
+    exit code 1
+    --- stdout
+    ## Failed: apdex
+
+    apdex failed 4 of 4 measurements (limit 3); the last: 3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0
+
+    | Metric | Phase | Good | Failed | Inconclusive | Errors | Taken |
+    | --- | --- | --: | --: | --: | --: | --: |
+    | apdex | Failed | 0 | 4 (limit 3) | 0 (limit 0) | 0 | 4 |
+
+    ### apdex: measurement 4
+
+    Failed: 3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0
+
+    `successCondition`:
+
+    ```text
+    all(result.service_apdex.values.values, {asFloat(.value) >= 9900})
+    ```
+
+    | Series | Bucket | Value |  |
+    | --- | --- | --: | --- |
+    | service\_apdex | HH:MM UTC | **0** | decided |
+    | service\_apdex | HH:MM UTC | **0** | decided |
+    | service\_apdex | HH:MM UTC | **0** | decided |
+
+    <details><summary>How it was measured</summary>
+
+    ```text
+    metric      apdex
+    measured    DATE TIME UTC, as #4
+    oap         http://127.0.0.1:PORT (zone +HH:MM, clock SKEW)
+    window      DATE HH:MM to HH:MM UTC: 3 minutes
+    query       query queryData($duration: Duration!) {
+                  service_apdex: readMetricsValues(
+                    condition: { name: "service_apdex", entity: { scope: Service, serviceName: "checkout", normal: true } },
+                    duration: $duration) {
+                      label values { values { value } }
+                    }
+                }
+    points      service_apdex
+                HH:MM UTC  0  <- decided
+                HH:MM UTC  0  <- decided
+                HH:MM UTC  0  <- decided
+    condition   successCondition: all(result.service_apdex.values.values, {asFloat(.value) >= 9900})
+                does not hold
+    verdict     Failed: 3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0
+    ```
+
+    </details>
+
+    --- stderr
+    "#);
+    let ended = run(TRAFFIC, "healthy:1", &["-o", "markdown"]);
+    insta::assert_snapshot!(ended.transcript(), @r#"
+    exit code 0
+    --- stdout
+    ## Successful: errors-and-traffic
+
+    good measurements: good-answers 5 of 5
+
+    | Metric | Phase | Good | Failed | Inconclusive | Errors | Taken |
+    | --- | --- | --: | --: | --: | --: | --: |
+    | good-answers | Successful | 5 | 0 (limit 1) | 0 (limit 0) | 0 | 5 |
+    | traffic | Failed (dry run) | 0 | 1 (limit 0) | 0 (limit 0) | 0 | 1 |
+
+    ### traffic (dry run): measurement 1
+
+    Failed: 3 of 3 points below 10: HH:MM 1, HH:MM 1, HH:MM 1
+
+    `successCondition`:
+
+    ```text
+    all(values >= 10)
+    ```
+
+    | Series | Bucket | Value |  |
+    | --- | --- | --: | --- |
+    | service\_cpm | HH:MM UTC | **1** | decided |
+    | service\_cpm | HH:MM UTC | **1** | decided |
+    | service\_cpm | HH:MM UTC | **1** | decided |
+
+    <details><summary>How it was measured</summary>
+
+    ```text
+    metric      traffic
+    measured    DATE TIME UTC
+    oap         http://127.0.0.1:PORT (zone +HH:MM, clock SKEW)
+    window      DATE HH:MM to HH:MM UTC: 3 minutes
+    expression  service_cpm
+    entity      serviceName "checkout", normal true
+    points      service_cpm
+                HH:MM UTC  1  <- decided
+                HH:MM UTC  1  <- decided
+                HH:MM UTC  1  <- decided
+    condition   successCondition: all(values >= 10)
+                does not hold
+    verdict     Failed: 3 of 3 points below 10: HH:MM 1, HH:MM 1, HH:MM 1
+    ```
+
+    </details>
+
+    --- stderr
+    "#);
+}
+
+#[test]
+fn annotations_are_errors_where_they_end_the_step() {
+    let check = |ended: &Ended, code, expected: &str| {
+        assert_eq!(ended.code, Some(code), "{ended:#?}");
+        assert_eq!(stable(&ended.stdout), expected, "{ended:#?}");
+    };
+    let points = "3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0";
+    let failed = format!(
+        "title=Skygate%3A apdex Failed::apdex failed 4 of 4 measurements (limit 3); the last: {points}\n"
+    );
+    let form = ["-o", "github"];
+    check(
+        &run(APDEX, "frustrated", &form),
+        1,
+        &format!("::error {failed}"),
+    );
+    let allowed = ["-o", "github", "--fail-on", "error"];
+    check(
+        &run(APDEX, "frustrated", &allowed),
+        0,
+        &format!("::warning {failed}"),
+    );
+    let timed_out = ["-o", "github", "--timeout", "6m"];
+    check(
+        &run(APDEX, "healthy", &timed_out),
+        5,
+        "::error title=Skygate%3A apdex Running::not over at --timeout\n",
+    );
+    check(
+        &run(TRAFFIC, "healthy:1", &form),
+        0,
+        "::warning title=Skygate%3A errors-and-traffic Failed%2C a dry run::traffic failed 1 of 1 measurements \
+         (limit 0); the last: 3 of 3 points below 10: HH:MM 1, HH:MM 1, HH:MM 1\n\
+         ::notice title=Skygate%3A errors-and-traffic Successful::good measurements: good-answers 5 of 5\n",
+    );
+}
+
+#[test]
+fn a_measurement_has_all_forms_too() {
+    let oap = Oap::start(&["checkout=frustrated"]);
+    let measured = |form| {
+        let args = [
+            "measure",
+            "-f",
+            APDEX,
+            "--arg",
+            "service-name=checkout",
+            "--oap",
+            &oap.url,
+        ];
+        let ended = skygate(&[args.as_slice(), &["-o", form]].concat());
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        ended.stdout
+    };
+    assert_eq!(
+        cases(&measured("junit")),
+        ["apdex: failure Failed: 3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0"]
+    );
+    assert!(
+        measured("markdown").starts_with("## Failed: apdex\n\napdex: 3 of 3 points below 9900: ")
+    );
+    assert_eq!(
+        stable(&measured("github")),
+        "::error title=Skygate%3A apdex Failed::apdex: 3 of 3 points below 9900: HH:MM 0, HH:MM 0, HH:MM 0\n"
+    );
+}
+
+#[test]
+fn one_run_may_have_several_forms() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_str().expect("ASCII").to_owned();
+    let (xml, md, json) = (
+        file("skygate.xml"),
+        file("skygate.md"),
+        file("skygate.json"),
+    );
+    let ended = run(
+        APDEX,
+        "degraded",
+        &[
+            "-o",
+            &format!("junit={xml}"),
+            "-o",
+            &format!("markdown={md}"),
+            "-o",
+            &format!("json={json}"),
+        ],
+    );
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(
+        ended.stdout.starts_with("Failed: apdex failed 4 of 4 "),
+        "{ended:#?}"
+    );
+    let read = |path: &str| std::fs::read_to_string(path).expect("a file");
+    assert_eq!(cases(&read(&xml)).len(), 1);
+    assert!(read(&md).starts_with("## Failed: apdex\n"));
+    let run: serde_json::Value = serde_json::from_str(&read(&json)).expect("JSON");
+    assert_eq!(run["status"]["phase"], "Failed");
+}
+
+#[test]
+fn places_are_tried_before_anything_is_asked() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let check = |more: &[&str], expected: &str| {
+        let args = [
+            "-f",
+            APDEX,
+            "--arg",
+            "service-name=checkout",
+            "--oap",
+            &oap.url,
+        ];
+        for name in ["run", "measure"] {
+            let ended = skygate(&[&[name], args.as_slice(), more].concat());
+            assert_eq!(
+                (ended.code, ended.stdout.as_str()),
+                (Some(2), ""),
+                "{ended:#?}"
+            );
+            assert!(ended.stderr.contains(expected), "{ended:#?}");
+            assert!(!ended.stderr.contains("asking"), "{ended:#?}");
+        }
+    };
+    check(
+        &["-o", "junit=no/such/folder.xml"],
+        "failed to create no/such/folder.xml",
+    );
+    check(
+        &["--result-file", "no/such/folder"],
+        "failed to create no/such/folder",
+    );
+    check(
+        &["-o", "text", "-o", "json"],
+        "-o names two forms for stdout",
+    );
+    check(
+        &["-o", "xml"],
+        "one of text, json, yaml, junit, markdown, github was expected",
+    );
+    check(
+        &["--fail-on", "unsure"],
+        "possible values: failed, error, inconclusive",
+    );
+}
+
+#[test]
+fn a_template_that_is_invalid_is_reported_too() {
+    let ended = skygate_reading(
+        &["run", "-f", "-", "-o", "junit"],
+        "kind: AnalysisTemplate\n",
+    );
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let report = junit(&ended.stdout);
+    assert_eq!((report.tests, report.errors), (1, 1));
+    let mut command = command(&["run", "-f", "-", "-o", "github"]);
+    command.env("GITHUB_ACTIONS", "true");
+    let ended = finish(command, "kind: AnalysisTemplate\n");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(
+        ended.stdout.starts_with("::error title=Skygate::stdin"),
+        "{ended:#?}"
+    );
+    for form in ["text", "json", "yaml"] {
+        let ended = skygate_reading(&["run", "-f", "-", "-o", form], "kind: AnalysisTemplate\n");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{ended:#?}"
+        );
+    }
+}
