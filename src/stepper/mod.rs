@@ -15,6 +15,7 @@
 
 mod dark;
 mod play;
+mod remote;
 mod scene;
 mod service;
 mod tasks;
@@ -32,6 +33,7 @@ use crate::domain::rollout::{
 };
 use crate::ports::{Clock, Hook, TrafficRouter};
 
+pub use remote::RemoteService;
 pub use scene::{Away, Scene};
 pub use service::{Look, Service, ServiceError, Sheet};
 

@@ -26,7 +26,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
     ("routers", &["domain", "ports", "routers", "secrets"]),
-    ("stepper", &["domain", "ports"]),
+    ("stepper", &["client", "domain", "ports", "wire"]),
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
     ("wire", &["domain", "wire"]),

@@ -31,8 +31,9 @@ pub enum Command {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Promote,
+        Self::Confirm,
         Self::PromoteFull,
         Self::Abort,
         Self::Retry,

@@ -215,7 +215,8 @@ impl Desk {
 
     /// Keeps a command for the stepper, if it makes sense by the newest record.
     ///
-    /// A `promote` that does not say what was seen is for the step that the record is at: it must not skip the one after it.
+    /// A `promote` means what it does by that record ([`Rollout::meant_by_promote`]), and where it does not say what was seen, the step
+    /// that the record is at: it must not skip the one after it.
     pub fn post(
         &mut self,
         command: Command,
@@ -224,11 +225,15 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Letter, DeskError> {
         let record = self.record.as_ref().ok_or(DeskError::Empty)?;
-        let mut seen = seen;
+        let (mut command, mut seen) = (command, seen);
         match Rollout::from_record(record) {
             Ok(rollout) => {
+                let is_promotion = command == Command::Promote;
+                if is_promotion {
+                    command = rollout.meant_by_promote();
+                }
                 rollout.accepts(command, seen)?;
-                if command == Command::Promote {
+                if is_promotion {
                     seen.get_or_insert(Seen {
                         revision: rollout.revision.number,
                         step: rollout.step,
