@@ -16,6 +16,7 @@
 //! - [`clock`]: the system's, and one that runs fast.
 //! - [`engine`]: leases due runs, performs their effects, saves what came of it.
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
+//! - [`hooks`]: what makes a new version the stable one: a command, a URL. [`webhook`]: signed calls of URLs.
 //! - [`stepper`]: plays a rollout by asking the service for verdicts and a router for traffic.
 //! - [`store`]: where runs are kept.
 //! - [`routers`]: what shares traffic out: Istio in a cluster or in files, a webhook.
@@ -34,6 +35,7 @@ pub mod clock;
 pub mod engine;
 
 pub mod api;
+pub mod hooks;
 pub mod oap;
 pub mod routers;
 pub mod stepper;
@@ -45,4 +47,5 @@ pub mod cli;
 pub mod client;
 pub mod secrets;
 pub mod telemetry;
+pub mod webhook;
 pub mod wire;

@@ -25,7 +25,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("oap", &["domain", "oap", "ports"]),
     ("store", &["domain", "ports", "store"]),
-    ("routers", &["domain", "ports", "routers", "secrets"]),
+    (
+        "routers",
+        &["domain", "ports", "routers", "secrets", "webhook"],
+    ),
+    ("hooks", &["ports", "webhook"]),
+    ("webhook", &["domain", "ports", "secrets"]),
     ("stepper", &["client", "domain", "ports", "wire"]),
     ("sim", &["ports", "sim"]),
     ("documents", &["documents", "domain"]),
