@@ -16,6 +16,8 @@
 //! - [`clock`]: the system's, and one that runs fast.
 //! - [`engine`]: leases due runs, performs their effects, saves what came of it.
 //! - [`oap`]: the source of metrics that asks a SkyWalking OAP.
+//! - [`hooks`]: what makes a new version the stable one: a command, a URL. [`webhook`]: signed calls of URLs.
+//! - [`stepper`]: plays a rollout by asking the service for verdicts and a router for traffic.
 //! - [`store`]: where runs are kept.
 //! - [`routers`]: what shares traffic out: Istio in a cluster or in files, a webhook.
 //! - [`sim`]: a simulated OAP that answers as a real one does, its unsettled minutes included.
@@ -33,8 +35,10 @@ pub mod clock;
 pub mod engine;
 
 pub mod api;
+pub mod hooks;
 pub mod oap;
 pub mod routers;
+pub mod stepper;
 pub mod store;
 
 pub mod sim;
@@ -43,4 +47,5 @@ pub mod cli;
 pub mod client;
 pub mod secrets;
 pub mod telemetry;
+pub mod webhook;
 pub mod wire;

@@ -26,7 +26,7 @@ use link::{Call, Link};
 pub use error::{ClientError, Problem};
 pub use options::{Options, OptionsError, Token};
 pub use request::{Filter, Page};
-pub use rollouts::Recorded;
+pub use rollouts::{Accepted, KeptRollout, RolloutName};
 pub use templates::Manifest;
 
 /// How long one call waits for news of a run; well below the time after which proxies give up on silence.

@@ -7,6 +7,7 @@ pub mod read;
 
 mod flat;
 mod request;
+mod rollout;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,11 @@ pub use flat::{MetricSummary, RunRow, RunSummary};
 pub use request::{
     ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
     SecretKeyRef, TemplateReference, TtlStrategy, ValueSource,
+};
+
+pub use rollout::{
+    CommandRequest, CommandView, LeaseRequest, LeaseView, PostedView, RolloutPage, RolloutRow,
+    RolloutSave, RolloutView, SeenAt,
 };
 
 /// Pretty JSON with a line end.

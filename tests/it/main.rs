@@ -20,6 +20,7 @@ mod rollout;
 mod routers;
 mod settling;
 mod simulation;
+mod stepper;
 mod store;
 mod templates;
 mod wire;

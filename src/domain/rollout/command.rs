@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::super::measurement::Phase;
 use super::Weight;
@@ -29,6 +30,22 @@ pub enum Command {
 }
 
 impl Command {
+    /// Every command.
+    pub const ALL: [Self; 7] = [
+        Self::Promote,
+        Self::Confirm,
+        Self::PromoteFull,
+        Self::Abort,
+        Self::Retry,
+        Self::Pause,
+        Self::Resume,
+    ];
+
+    /// The command of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.name() == name)
+    }
+
     /// Its name on the command line and in the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,7 +78,7 @@ pub struct Posted {
 }
 
 /// Where a rollout was when somebody looked at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The revision's number.
     pub revision: u64,

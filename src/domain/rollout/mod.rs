@@ -13,10 +13,10 @@
 //!
 //! # How a shell drives it
 //!
-//! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease. A stepper's loop is:
+//! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease ([`desk`]). A stepper's loop is:
 //!
-//! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then [`Event::Begun`] if it was
-//!    started for a version of its own (harmless if that is being rolled out already), then each posted command.
+//! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then each posted command,
+//!    then [`Event::Begun`] if it was started for a version of its own (harmless if that is being rolled out already).
 //! 2. Wait for an event: a task came back, the moment of a [`Effect::WakeAt`], a command.
 //! 3. [`step`]. *Save the new record under the lease, by compare-and-set, before anything else*; commands up to
 //!    [`Rollout::commands_taken`] leave the inbox with it.
@@ -63,6 +63,7 @@
 
 mod arguments;
 mod command;
+pub mod desk;
 mod event;
 mod field_path;
 mod machine;
