@@ -49,6 +49,10 @@ advisories:
 demo:
     cargo run --release --locked -- demo
 
+# The service as an image of one static file (needs Docker).
+image TAG="skygate":
+    docker build -t {{TAG}} -f docker/Dockerfile .
+
 # The Istio router against a real Kubernetes API server (needs Go; builds it once, in minutes).
 test-kube *ARGS:
     tests/kube/run.sh {{ARGS}}

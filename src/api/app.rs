@@ -12,7 +12,7 @@ use super::planning::Planner;
 use super::problem::{Kind, Problem};
 use super::rendering::Renderings;
 use crate::domain::measurement::Phase;
-use crate::engine::Engine;
+use crate::engine::{Desks, Engine};
 use crate::ports::{Clock, Records, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -23,6 +23,8 @@ pub struct App {
     pub engine: Engine,
     /// Where runs, records and the time come from.
     pub ports: Ports,
+    /// Where steppers and people meet.
+    pub rollouts: Desks,
     /// What makes plans.
     pub planner: Planner,
     /// Who may do what.
@@ -82,6 +84,7 @@ impl App {
     ) -> Arc<Self> {
         Arc::new(Self {
             engine,
+            rollouts: Desks::new(Arc::clone(&ports.records), Arc::clone(&ports.clock)),
             ports,
             planner,
             access,

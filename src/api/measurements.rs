@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::future::join_all;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
@@ -25,7 +26,7 @@ use crate::domain::reading::{ErrorClass, Reading, SourceError};
 use crate::domain::spec::{MeasurementBody, unknown_names};
 use crate::ports::Moment;
 use crate::secrets::without_url_credentials;
-use crate::wire::{MeasurementRequest, MeasurementView, PhaseName};
+use crate::wire::{MeasurementRequest, MeasurementView, PhaseName, spec_of};
 
 /// Callers such as Argo's `web` provider give up after ten seconds; what is not known by then is an Error.
 const WITHIN: Duration = Duration::from_millis(7_500);
@@ -42,6 +43,9 @@ pub(super) struct Measured {
     /// Whether every metric that is no dry run was found good by data of its own.
     evidence: bool,
     metrics: Vec<NamedMeasurement>,
+    /// What was measured: the merged templates, as in an `AnalysisRun`.
+    #[schema(value_type = Object)]
+    spec: Value,
 }
 
 /// The measurement of a metric.
@@ -106,7 +110,7 @@ pub(super) async fn measure(
         .filter(|metric| wanted.is_empty() || wanted.contains(&metric.name))
         .collect();
     let measured = take(&app, &plan, &chosen, moment, deadline).await;
-    Ok(Written::of(&Measured::new(&measured)).answer(StatusCode::OK))
+    Ok(Written::of(&Measured::new(&plan, &measured)).answer(StatusCode::OK))
 }
 
 async fn take<'p>(
@@ -164,7 +168,7 @@ fn too_late(metric: &MetricPlan, was_asked: bool) -> Reading {
 }
 
 impl Measured {
-    fn new(measured: &[(&MetricPlan, Measurement)]) -> Self {
+    fn new(plan: &Plan, measured: &[(&MetricPlan, Measurement)]) -> Self {
         let judged = || {
             let judged = measured.iter().filter(|(metric, _)| !metric.dry_run);
             judged.map(|(metric, measurement)| (metric.name.as_str(), measurement))
@@ -189,6 +193,7 @@ impl Measured {
                     measurement: MeasurementView::new(measurement),
                 })
                 .collect(),
+            spec: spec_of(plan),
         }
     }
 }

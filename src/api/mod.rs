@@ -17,6 +17,7 @@ mod openapi;
 mod planning;
 mod problem;
 mod rendering;
+mod rollouts;
 mod runs;
 mod server;
 mod service;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn_with_state, map_request_with_state};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 
 use access::authorize;
 
@@ -60,14 +61,41 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::get))
         .route("/api/v1/runs/{id}/summary", get(runs::summary))
-        .route("/api/v1/runs/{id}/events", get(runs::events));
+        .route("/api/v1/runs/{id}/events", get(runs::events))
+        .route("/api/v1/rollouts", get(rollouts::list))
+        .route("/api/v1/rollouts/{namespace}/{name}", get(rollouts::get));
 
     let run = Router::new()
         .route("/api/v1/runs", post(runs::create))
         .route("/api/v1/runs/{id}", patch(runs::patch))
         .route("/api/v1/runs/{id}/terminate", post(runs::terminate))
         .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
-        .route("/api/v1/measurements", post(measurements::measure));
+        .route("/api/v1/measurements", post(measurements::measure))
+        .route("/api/v1/rollouts/{namespace}/{name}", put(rollouts::save))
+        .route(
+            "/api/v1/rollouts/{namespace}/{name}/lease",
+            post(rollouts::lease),
+        )
+        .route(
+            "/api/v1/rollouts/{namespace}/{name}/promote",
+            post(rollouts::promote),
+        )
+        .route(
+            "/api/v1/rollouts/{namespace}/{name}/abort",
+            post(rollouts::abort),
+        )
+        .route(
+            "/api/v1/rollouts/{namespace}/{name}/retry",
+            post(rollouts::retry),
+        )
+        .route(
+            "/api/v1/rollouts/{namespace}/{name}/pause",
+            post(rollouts::pause),
+        )
+        .route(
+            "/api/v1/rollouts/{namespace}/{name}/resume",
+            post(rollouts::resume),
+        );
 
     let admin = Router::new()
         .route("/api/v1/templates", post(templates::apply))

@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemView;
 use super::rendering::Written;
-use super::{health, measurements, metrics, runs, templates};
+use super::{health, measurements, metrics, rollouts, runs, templates};
 
 /// The description of the whole API.
 #[derive(OpenApi)]
@@ -27,6 +27,7 @@ use super::{health, measurements, metrics, runs, templates};
         (name = "runs", description = "Analyses under way and over"),
         (name = "measurements", description = "One measurement, explained"),
         (name = "templates", description = "AnalysisTemplates and ClusterAnalysisTemplates"),
+        (name = "rollouts", description = "What steppers keep here, and what people want of them"),
         (name = "health", description = "How the service does")
     ),
     paths(
@@ -47,6 +48,15 @@ use super::{health, measurements, metrics, runs, templates};
         templates::list_cluster,
         templates::get_cluster,
         templates::delete_cluster,
+        rollouts::list::list,
+        rollouts::get::get,
+        rollouts::save::save,
+        rollouts::save::lease,
+        rollouts::commands::promote,
+        rollouts::commands::abort,
+        rollouts::commands::retry,
+        rollouts::commands::pause,
+        rollouts::commands::resume,
         health::healthz,
         health::readyz,
         metrics::families,
@@ -64,7 +74,7 @@ struct Common;
 const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
 
 /// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
-const FAILURES: [(&str, &[(&str, &str)]); 15] = [
+const FAILURES: [(&str, &[(&str, &str)]); 24] = [
     ("listRuns", &[MALFORMED]),
     ("startRun", &[MALFORMED, TOO_LARGE, FORM, INVALID, TOO_MANY]),
     ("getRun", &[MALFORMED, NOT_FOUND]),
@@ -83,11 +93,26 @@ const FAILURES: [(&str, &[(&str, &str)]); 15] = [
     ("getTemplate", &[NOT_FOUND]),
     ("deleteTemplate", &[NOT_FOUND]),
     ("listClusterTemplates", &[MALFORMED]),
+    ("listRollouts", &[MALFORMED]),
+    ("getRollout", &[MALFORMED, NOT_FOUND]),
+    (
+        "saveRollout",
+        &[MALFORMED, CONFLICT, CHANGED, TOO_LARGE, FORM, INVALID],
+    ),
+    ("leaseRollout", &[MALFORMED, CONFLICT, FORM, INVALID]),
+    ("promoteRollout", COMMAND),
+    ("abortRollout", COMMAND),
+    ("retryRollout", COMMAND),
+    ("pauseRollout", COMMAND),
+    ("resumeRollout", COMMAND),
 ];
+
+const COMMAND: &[(&str, &str)] = &[MALFORMED, NOT_FOUND, CONFLICT, FORM, INVALID];
 
 const MALFORMED: (&str, &str) = ("400", "The request cannot be read");
 const NOT_FOUND: (&str, &str) = ("404", "There is no such thing");
 const CONFLICT: (&str, &str) = ("409", "It contradicts what is there");
+const CHANGED: (&str, &str) = ("412", "It has changed since it was read");
 const TOO_LARGE: (&str, &str) = ("413", "The body is too large");
 const FORM: (&str, &str) = ("415", "The body is in a form that is not read here");
 const INVALID: (&str, &str) = (

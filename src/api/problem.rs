@@ -33,6 +33,8 @@ pub enum Kind {
     TimedOut,
     /// What is there contradicts it.
     Conflict,
+    /// What it was meant for has changed since its caller saw it.
+    Changed,
     /// It is longer than what is read.
     TooLarge,
     /// It is in a form that is not read here.
@@ -53,7 +55,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -61,6 +63,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::TimedOut,
         Self::Conflict,
+        Self::Changed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Misdirected,
@@ -81,6 +84,7 @@ impl Kind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -101,6 +105,7 @@ impl Kind {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::TimedOut => "timed-out",
             Self::Conflict => "conflict",
+            Self::Changed => "changed",
             Self::TooLarge => "too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::Misdirected => "misdirected",
@@ -122,6 +127,7 @@ impl Kind {
             Self::MethodNotAllowed => "The path has other methods",
             Self::TimedOut => "It took too long",
             Self::Conflict => "It contradicts what is there",
+            Self::Changed => "It has changed meanwhile",
             Self::TooLarge => "The request is too large",
             Self::UnsupportedMediaType => "The body is in a form that is not read here",
             Self::Misdirected => "The request was meant for somebody else",

@@ -121,6 +121,14 @@ impl Written {
         }
     }
 
+    /// No text, and what tells the one that is not written from others.
+    pub(super) fn tagged(tag: HeaderValue) -> Self {
+        Self {
+            body: Bytes::new(),
+            tag,
+        }
+    }
+
     /// An answer of this text.
     pub(super) fn answer(&self, status: StatusCode) -> Response {
         let mut response = Response::new(Body::from(self.body.clone()));

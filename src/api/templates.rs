@@ -30,8 +30,8 @@ use crate::ports::{Change, Expected, Record, RecordKey, RecordKind};
 const MOST_TEMPLATES: usize = 1_000;
 
 /// How many rows a page has, and how many it may have.
-const PAGE: usize = 100;
-const LONGEST_PAGE: usize = 500;
+pub(super) const PAGE: usize = 100;
+pub(super) const LONGEST_PAGE: usize = 500;
 
 /// What became of templates that were applied.
 #[derive(Debug, Serialize, ToSchema)]
@@ -429,7 +429,8 @@ async fn page(
     Ok(Written::of(&page).answer(StatusCode::OK))
 }
 
-fn cursor(parameters: &mut Parameters) -> Option<(String, String)> {
+/// The namespace and the name that a page comes after.
+pub(super) fn cursor(parameters: &mut Parameters) -> Option<(String, String)> {
     let text = parameters.text("cursor")?;
     let bytes = URL_SAFE_NO_PAD.decode(&text).ok();
     let place = bytes.and_then(|bytes| String::from_utf8(bytes).ok());

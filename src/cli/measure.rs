@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use super::options::{OapArgs, TemplateArgs, When, when};
 use super::outcome::{Failure, Outcome};
 use super::prepare::{self, Prepared};
+use super::remote::{self, Asked};
 use super::report::{Delivery, Report, ReportArgs, Told};
+use super::service::{Remote, ServiceArgs};
 use super::show;
 use super::unless_interrupted;
 use crate::domain::assess::worst;
@@ -18,7 +20,7 @@ use crate::domain::judge::judge;
 use crate::domain::measurement::Measurement;
 use crate::domain::plan::MetricPlan;
 use crate::ports::{MetricSource, Moment};
-use crate::wire;
+use crate::wire::{self, MeasurementRequest};
 
 /// Measure once and explain
 ///
@@ -47,6 +49,9 @@ pub(super) struct Measure {
 
     #[command(flatten)]
     oap: OapArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -68,6 +73,14 @@ impl Measure {
     }
 
     async fn judge(&self) -> Result<Told<wire::Measured>, Failure> {
+        match self.service.open()? {
+            Some(service) => self.there(&service).await,
+            None => self.here().await,
+        }
+    }
+
+    /// Measures in this process.
+    async fn here(&self) -> Result<Told<wire::Measured>, Failure> {
         let clock = prepare::clock(None);
         let moment = self.moment(clock.now())?;
         let prepared = Prepared::from_args(&self.template, self.oap.anywhere())?;
@@ -83,6 +96,36 @@ impl Measure {
         });
         let measured = join_all(measuring).await;
         Ok(self.told(&prepared, &measured))
+    }
+
+    /// Has a service measure.
+    async fn there(&self, service: &Remote) -> Result<Told<wire::Measured>, Failure> {
+        remote::refuse_oap(&self.oap)?;
+        let moment = self.moment(service.clock.now())?;
+        let asked = Asked::from_args(&self.template)?;
+        let (namespace, name) = (asked.namespace.clone(), asked.name);
+        let new = MeasurementRequest {
+            namespace: Some(asked.namespace),
+            templates: asked.templates,
+            spec: asked.spec,
+            args: asked.args,
+            not_before: moment.not_before.map(wire::time),
+            at: moment.at.map(wire::time),
+            metrics: self.metrics.clone(),
+            ..MeasurementRequest::default()
+        };
+        let measured = service.client.measure(&new);
+        let measured = prepare::patiently(service.client.server(), measured).await?;
+        let measurements: Vec<(&MetricPlan, Measurement)> = measured
+            .metrics()
+            .map(|(metric, measurement)| (metric, measurement.clone()))
+            .collect();
+        let prepared = Prepared {
+            namespace,
+            name,
+            plan: Arc::clone(&measured.plan),
+        };
+        Ok(self.told(&prepared, &measurements))
     }
 
     fn moment(&self, now: Timestamp) -> Result<Moment, Failure> {
@@ -126,8 +169,9 @@ impl Measure {
         Told {
             report: Report::of_measurements(prepared, measured, outcome),
             text: texts.join("\n"),
-            whole: wire::Measured::new(named),
-            hint: prepare::elsewhere(&self.oap, measurements()),
+            whole: wire::Measured::new(named).with_spec(&prepared.plan),
+            hint: prepare::elsewhere(&self.oap, measurements())
+                .filter(|_| self.service.server.is_none()),
         }
     }
 }

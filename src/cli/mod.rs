@@ -12,12 +12,16 @@ mod options;
 mod outcome;
 mod prepare;
 mod progress;
+mod remote;
 mod report;
 mod run;
+mod runs;
 mod serve;
+mod service;
 mod show;
 mod signals;
 mod simulate;
+mod templates;
 mod validate;
 
 use std::process::ExitCode;
@@ -63,6 +67,8 @@ enum Command {
     Measure(measure::Measure),
     Eval(eval::Eval),
     Validate(validate::Validate),
+    Templates(templates::Templates),
+    Runs(runs::Runs),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -107,10 +113,9 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Run(command) => command.execute().await,
         Command::Measure(command) => command.execute().await,
         Command::Eval(command) => command.execute(),
-        Command::Validate(command) => match unless_interrupted(command.execute()).await {
-            Some(outcome) => outcome,
-            None => Ok(Outcome::Interrupted),
-        },
+        Command::Validate(command) => or_interrupted(command.execute()).await,
+        Command::Templates(command) => or_interrupted(command.execute()).await,
+        Command::Runs(command) => command.execute().await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
@@ -126,9 +131,47 @@ async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+/// The outcome of `work`, which may be that somebody asked it to end.
+async fn or_interrupted(
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let done = unless_interrupted(work).await;
+    done.unwrap_or(Ok(Outcome::Interrupted))
+}
+
 /// The whole command line, for completions and for tests of its help.
 pub fn command() -> clap::Command {
-    without_env_values(Cli::command())
+    without_env_values(with_templates_of_a_service(Cli::command()))
+}
+
+const OF_A_SERVICE: &str = "\
+URL of the service, skygate serve, that does the work
+
+Files are sent along. Without any, --template NAME is one that the service has; clustertemplates/NAME is one that every namespace sees.
+The variable SKYGATE_TOKEN may hold the service's bearer token.";
+
+/// Commands that a service can do need no file, for it has templates of its own; commands about a service ask the one nearby.
+fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
+    let change = |command: clap::Command| {
+        command
+            .mut_arg("files", |arg| {
+                arg.required(false).required_unless_present("server")
+            })
+            .mut_arg("server", |arg| arg.long_help(OF_A_SERVICE))
+    };
+    let command = ["run", "measure"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, change)
+        });
+    let nearby = |command: clap::Command| {
+        command.mut_arg("server", |arg| arg.default_value(service::NEARBY))
+    };
+    ["templates", "runs"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, |command| command.mut_subcommands(nearby))
+        })
 }
 
 /// A variable that is set to nothing is not set: CI systems pass on what nobody filled in.

@@ -120,14 +120,14 @@ impl Prepared {
 }
 
 /// What the files hold.
-struct Files {
-    templates: Vec<Template>,
+pub(super) struct Files {
+    pub(super) templates: Vec<Template>,
     /// What is wrong with the form of the templates, with the file of each.
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 /// Everything that the files hold. Where a text cannot be read as a whole nobody knows what else it would say: its faults are all that is told.
-fn read(args: &TemplateArgs) -> Result<Files, Failure> {
+pub(super) fn read(args: &TemplateArgs) -> Result<Files, Failure> {
     let (mut templates, mut faults) = (Vec::new(), Vec::new());
     let mut is_complete = true;
     for path in &args.files {
@@ -166,7 +166,7 @@ fn read(args: &TemplateArgs) -> Result<Files, Failure> {
     )?)
 }
 
-fn called(path: &Path) -> String {
+pub(super) fn called(path: &Path) -> String {
     match path.to_str() {
         Some("-") => "stdin".to_owned(),
         _ => path.display().to_string(),
@@ -174,7 +174,7 @@ fn called(path: &Path) -> String {
 }
 
 /// What a file holds, or stdin. One byte more than a text may have is read of it, so that whoever gets it sees that it is too long.
-fn text(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn text(path: &Path) -> Result<Vec<u8>, Failure> {
     if path == Path::new("-") {
         return up_to(documents::LONGEST_TEXT, std::io::stdin().lock())
             .context("failed to read stdin")
@@ -191,7 +191,10 @@ fn text(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The templates to run: those that were named, else all that no other one nests.
-fn choose(templates: &[Template], named: &[String]) -> Result<Vec<TemplateRef>, Failure> {
+pub(super) fn choose(
+    templates: &[Template],
+    named: &[String],
+) -> Result<Vec<TemplateRef>, Failure> {
     let reference = |template: &Template| TemplateRef::new(template.kind, &template.name);
     if named.is_empty() {
         let is_nested = |template: &&Template| {
@@ -234,7 +237,7 @@ fn choose(templates: &[Template], named: &[String]) -> Result<Vec<TemplateRef>, 
 }
 
 /// Of two values for one argument nobody knows which was meant.
-fn refuse_repeated(args: &[(String, String)]) -> Result<(), Failure> {
+pub(super) fn refuse_repeated(args: &[(String, String)]) -> Result<(), Failure> {
     let names = || args.iter().map(|(name, _)| name);
     match names()
         .enumerate()
@@ -249,7 +252,11 @@ fn refuse_repeated(args: &[(String, String)]) -> Result<(), Failure> {
 }
 
 /// The flag's, else the manifest's, else `default`.
-fn namespace(args: &TemplateArgs, templates: &[Template], chosen: &[TemplateRef]) -> String {
+pub(super) fn namespace(
+    args: &TemplateArgs,
+    templates: &[Template],
+    chosen: &[TemplateRef],
+) -> String {
     let of_manifest = || {
         templates
             .iter()
@@ -356,18 +363,7 @@ fn address(url: &str) -> Result<Address, Failure> {
 
 fn options(args: &OapArgs) -> Result<Options, Failure> {
     let defaults = Options::default();
-    let secret = |path: &Path| -> Result<Secret, Failure> {
-        let text = String::from_utf8(file(path)?).map_err(|_| {
-            Failure::usage(anyhow!("{} holds something else than text", path.display()))
-        })?;
-        match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(Failure::usage(anyhow!(
-                "{} is empty; a secret was expected in it",
-                path.display()
-            ))),
-            secret => Ok(Secret::new(secret)),
-        }
-    };
+    let secret = |path: &Path| line(path).map(Secret::new);
     let auth = match (&args.user, &args.password_file, &args.token_file) {
         (Some(user), Some(password), _) => Auth::Basic {
             user: user.clone(),
@@ -412,7 +408,22 @@ fn options(args: &OapArgs) -> Result<Options, Failure> {
 /// Certificates, keys, passwords: none comes near it.
 const LONGEST_FILE: usize = 1 << 20;
 
-fn file(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The secret that a file holds, without the line's end.
+pub(super) fn line(path: &Path) -> Result<String, Failure> {
+    let text = String::from_utf8(file(path)?).map_err(|_| {
+        Failure::usage(anyhow!("{} holds something else than text", path.display()))
+    })?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage(anyhow!(
+            "{} is empty; a secret was expected in it",
+            path.display()
+        ))),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+/// What a file holds that is no template.
+pub(super) fn file(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = read_up_to(LONGEST_FILE, path)?;
     if bytes.len() > LONGEST_FILE {
         return Err(Failure::usage(anyhow!(

@@ -84,6 +84,11 @@ impl Progress {
         }
     }
 
+    /// Says something beside the measurements.
+    pub(super) fn note(&self, text: &str) {
+        self.form.tell(text);
+    }
+
     /// Leaves the last state on the screen, apart from what follows.
     pub(super) fn finish(self) {
         if let Form::Live { all, lines } = self.form {

@@ -8,14 +8,17 @@ use clap::Args;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::options::{OapArgs, TemplateArgs, When, positive_duration, when};
+use super::options::{OapArgs, TemplateArgs, When, name_and_value, positive_duration, when};
 use super::outcome::{Failure, Outcome, tell};
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
+use super::remote::{self, Asked, Interrupted, RemoteWatch};
 use super::report::{Delivery, Report, ReportArgs, Told};
+use super::service::{Remote, ServiceArgs, idempotency_key};
 use super::show;
 use super::signals::interrupted;
 use super::simulate::Stage;
+use crate::domain::duration::short;
 use crate::domain::measurement::Phase;
 use crate::domain::run::{Run as AnalysisRun, RunId};
 use crate::engine::{Engine, Watched};
@@ -23,11 +26,11 @@ use crate::oap::Oap;
 use crate::ports::{Clock, MetricSource};
 use crate::sim::Service;
 use crate::store::MemoryStore;
-use crate::wire;
+use crate::wire::{self, RunRequest};
 
 /// Judge one analysis to its end
 ///
-/// Measures at the template's intervals until its limits, its count or --conclude-after end it.
+/// Measures at the template's intervals until its limits, its count or --conclude-after end it: in this process, or with --server at a service.
 /// Progress goes to stderr, the result to stdout, the verdict into the exit code.
 #[derive(Args, Debug)]
 #[command(after_help = super::EXIT_CODES, after_long_help = EXAMPLES)]
@@ -59,10 +62,31 @@ pub(super) struct Run {
     #[command(flatten)]
     oap: OapArgs,
 
+    #[command(flatten)]
+    service: ServiceArgs,
+
+    /// Label of a run at a service, to find it by; repeatable
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = name_and_value, help_heading = "Service")]
+    labels: Vec<(String, String)>,
+
+    /// Key under which a service starts one run, however often this command is repeated
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "SKYGATE_IDEMPOTENCY_KEY",
+        value_parser = idempotency_key,
+        help_heading = "Service"
+    )]
+    idempotency_key: Option<String>,
+
+    /// On an interrupt, leave the run to the service instead of terminating it
+    #[arg(long, help_heading = "Service")]
+    leave: bool,
+
     /// Ask a simulated OAP with these services instead; repeatable
     ///
     /// `skygate simulate-oap --help` tells what a script may say. Without a value the services are its default ones.
-    #[arg(long, value_name = "NAME=SCRIPT", num_args = 0.., help_heading = "Simulation")]
+    #[arg(long, value_name = "NAME=SCRIPT", num_args = 0.., conflicts_with = "server", help_heading = "Simulation")]
     simulate: Option<Vec<Service>>,
 
     /// How many times as fast as real time the simulation runs
@@ -75,6 +99,7 @@ Examples:
   skygate run -f apdex.yaml --arg service-name=checkout --oap http://localhost:12800 --conclude-after 30m
   skygate run -f apdex.yaml --arg service-name=checkout --simulate checkout=degraded@10m
   skygate run -f apdex.yaml --arg service-name=checkout -o json | jq .status.phase
+  skygate run --server http://skygate:8080 --template apdex --arg service-name=checkout
   skygate run -f apdex.yaml --arg service-name=checkout -o junit=skygate.xml --fail-on failed,error
 
 Exit codes:
@@ -94,6 +119,63 @@ impl Run {
     }
 
     async fn judge(&self) -> Result<Told<wire::AnalysisRun>, Failure> {
+        let (run, ending) = match self.service.open()? {
+            Some(service) => self.there(&service).await?,
+            None => self.here().await?,
+        };
+        let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
+        let is_local = self.simulate.is_none() && self.service.server.is_none();
+        let is_at_a_loss = is_local && run.phase == Phase::Error;
+        Ok(Told {
+            report: Report::of_run(&run, ending),
+            text: show::run(&run, ending),
+            whole: wire::AnalysisRun::new(&run),
+            hint: prepare::elsewhere(&self.oap, measurements).filter(|_| is_at_a_loss),
+        })
+    }
+
+    /// Judges it at a service.
+    async fn there(&self, service: &Remote) -> Result<(AnalysisRun, Ending), Failure> {
+        // From here on an interrupt is about the run.
+        let interrupt = interrupted();
+        tokio::pin!(interrupt);
+        remote::refuse_oap(&self.oap)?;
+        let asked = Asked::from_args(&self.template)?;
+        let now = service.clock.now();
+        let new = RunRequest {
+            namespace: Some(asked.namespace),
+            name: asked.spec.is_some().then_some(asked.name),
+            templates: asked.templates,
+            spec: asked.spec,
+            args: asked.args,
+            labels: self.labels.iter().cloned().collect(),
+            not_before: self.not_before.map(|when| wire::time(when.resolve(now))),
+            conclude_after: self.conclude_after.map(short),
+            ..RunRequest::default()
+        };
+        let key = self.idempotency_key.clone().unwrap_or_else(remote::key);
+        let watch = RemoteWatch {
+            service,
+            timeout: self.timeout,
+            quiet: self.quiet,
+            interrupted: if self.leave {
+                Interrupted::Leave
+            } else {
+                Interrupted::Terminate
+            },
+        };
+        let announce = |run: &AnalysisRun| {
+            if !self.quiet {
+                remote::announce(service, run);
+            }
+        };
+        watch
+            .start(service.client.create_run(&new, &key), announce, interrupt)
+            .await
+    }
+
+    /// Judges it in this process.
+    async fn here(&self) -> Result<(AnalysisRun, Ending), Failure> {
         let stage = match &self.simulate {
             None => None,
             Some(services) => Some(Stage::open(services.clone(), self.speed).await?),
@@ -115,20 +197,13 @@ impl Run {
         let mut run = prepared.run(now);
         run.not_before = self.not_before.map(|when| when.resolve(now));
         run.conclude_after = self.conclude_after;
+        run.labels = self.labels.iter().cloned().collect();
         let watch = Watch {
             clock,
             timeout: self.timeout,
             quiet: self.quiet,
         };
-        let (run, ending) = watch.to_end(run, oap).await?;
-        let measurements = run.metrics.iter().flat_map(|metric| &metric.measurements);
-        let is_at_a_loss = self.simulate.is_none() && run.phase == Phase::Error;
-        Ok(Told {
-            report: Report::of_run(&run, ending),
-            text: show::run(&run, ending),
-            whole: wire::AnalysisRun::new(&run),
-            hint: prepare::elsewhere(&self.oap, measurements).filter(|_| is_at_a_loss),
-        })
+        watch.to_end(run, oap).await
     }
 
     /// Says what to mind, and what will be asked of whom.
@@ -158,7 +233,7 @@ pub(super) enum Ending {
 }
 
 /// How often the screen is brought up to date while nothing happens.
-const REDRAW: Duration = Duration::from_millis(250);
+pub(super) const REDRAW: Duration = Duration::from_millis(250);
 
 /// How a run in this process is watched.
 #[derive(Debug)]

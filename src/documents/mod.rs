@@ -3,6 +3,7 @@
 //! Only the text is dealt with here: syntax, duplicate keys, sizes. What the documents say is [`crate::domain::spec`]'s to judge.
 //! Values are what Kubernetes would see: merge keys (`<<`) are merged, keys that are numbers become texts, `1.0` is a 1.
 
+mod rollouts;
 mod value;
 
 use std::cell::Cell;
@@ -14,6 +15,8 @@ use serde_json::Value;
 use crate::domain::fault::{Fault, Faults, shown};
 use crate::domain::nearest::nearest;
 use crate::domain::spec::{API_VERSION, Kind, Template};
+
+pub use rollouts::rollouts;
 
 /// The largest text that is read: 4 MiB, more than a cluster would store of one object.
 pub const LONGEST_TEXT: usize = 4 << 20;

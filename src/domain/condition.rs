@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::Value;
 
@@ -20,7 +21,8 @@ use super::window::Step;
 ///
 /// let condition = Condition::parse("all(result.values, {asFloat(.value) >= 9900})")?;
 /// let result = serde_json::json!({"values": [{"value": "9950"}, {"value": "9433"}]});
-/// let scope = Scope { result: &result, series: &[], zone: jiff::tz::Offset::UTC, step: Default::default() };
+/// let now = "2026-11-23T09:12:30Z".parse().expect("a moment");
+/// let scope = Scope { result: &result, series: &[], zone: jiff::tz::Offset::UTC, step: Default::default(), now };
 ///
 /// assert_eq!(condition.holds(&scope), Ok(false));
 /// assert_eq!(condition.reason(&scope).text, "1 of 2 points below 9900: #1 9433");
@@ -89,6 +91,8 @@ pub struct Scope<'a> {
     pub zone: Offset,
     /// The width of the points' buckets, for those times.
     pub step: Step,
+    /// The moment of the measurement: `now()`, for a condition has no clock.
+    pub now: Timestamp,
 }
 
 impl Scope<'_> {

@@ -148,7 +148,7 @@ pub fn judge(
             String::new(),
         ),
         Ok(answer) => {
-            let verdict = judge_answer(metric, &answer, zone, &mut explanation);
+            let verdict = judge_answer(metric, &answer, zone, finished_at, &mut explanation);
             let value = value_text(&answer.result, masker);
             explanation.series = answer.series;
             explanation.notes = answer.notes;
@@ -194,6 +194,7 @@ fn judge_answer(
     metric: &MetricPlan,
     answer: &Answer,
     zone: Offset,
+    now: Timestamp,
     explanation: &mut Explanation,
 ) -> Verdict {
     let window = explanation.window;
@@ -217,6 +218,7 @@ fn judge_answer(
         series: &answer.series,
         zone,
         step: window.map_or_else(Step::default, |window| window.step()),
+        now,
     };
     let judgement = phase_of(metric.success.as_deref(), metric.failure.as_deref(), &scope);
     explanation.decided = judgement.decided;

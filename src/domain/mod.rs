@@ -36,5 +36,6 @@ pub mod metric_run;
 pub mod run;
 pub mod verdict;
 
+pub mod flagger;
 pub mod rollout;
 pub mod routes;

@@ -12,6 +12,7 @@
 //! | a worker panics elsewhere | as if the process had died, for this run alone |
 
 mod board;
+mod desks;
 mod nudges;
 
 use std::panic::AssertUnwindSafe;
@@ -39,6 +40,7 @@ use board::Board;
 use nudges::{Listening, Nudges};
 
 pub use board::Watched;
+pub use desks::{Desks, DesksError, Kept, News};
 
 /// How long a lease lasts, in real time: a holder that hasn't renewed it by then is taken for dead.
 const LEASE: Duration = Duration::from_mins(2);

@@ -1,6 +1,7 @@
 //! What the domain's decisions need of the world: a clock, a source of metrics, a store of runs and of records, a router of traffic,
-//! and whoever looks on.
+//! a hook that makes a version the stable one, and whoever looks on.
 
+mod hook;
 mod records;
 mod router;
 mod store;
@@ -16,6 +17,7 @@ use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{Reading, SourceError};
 use crate::domain::run::Run;
 
+pub use hook::{Hook, HookAnswer, HookCall};
 pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
 pub use router::{Observed, Remedy, RouterError, Shift, Shifted, TrafficRouter};
 pub use store::{

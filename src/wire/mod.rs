@@ -7,6 +7,7 @@ pub mod read;
 
 mod flat;
 mod request;
+mod rollout;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,6 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::analysis::Analysis;
 use crate::domain::args::Masker;
 use crate::domain::assess::{Counts, Struck, worst};
 use crate::domain::duration::short;
@@ -29,6 +29,11 @@ pub use flat::{MetricSummary, RunRow, RunSummary};
 pub use request::{
     ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
     SecretKeyRef, TemplateReference, TtlStrategy, ValueSource,
+};
+
+pub use rollout::{
+    CommandRequest, CommandView, LeaseRequest, LeaseView, PostedView, RolloutPage, RolloutRow,
+    RolloutSave, RolloutView, SeenAt,
 };
 
 /// Pretty JSON with a line end.
@@ -258,7 +263,8 @@ pub struct Measured {
     #[schema(value_type = PhaseName)]
     phase: &'static str,
     metrics: Vec<NamedMeasurement>,
-    /// The merged templates, as in an [`AnalysisRun`]; null where nobody said them.
+    /// The merged templates, as in an `AnalysisRun`; null where nobody said them.
+    #[schema(value_type = Option<Object>)]
     spec: Value,
 }
 
@@ -282,7 +288,7 @@ impl AnalysisRun {
                 labels: run.labels.clone(),
                 creation_timestamp: time(run.created_at),
             },
-            spec: spec(&run.plan.analysis, &run.plan.masker),
+            spec: spec_of(&run.plan),
             status: Status {
                 phase: run.phase.name(),
                 message: run.message.clone(),
@@ -434,11 +440,11 @@ impl ExplanationView {
     }
 }
 
-/// The spec of a run of `analysis`, without what `masker` hides.
-fn spec(analysis: &Analysis, masker: &Masker) -> Value {
-    let mut spec = analysis.written();
-    if !masker.is_empty() {
-        mask(&mut spec, masker);
+/// What `plan` was made of as the `spec` of an `AnalysisRun`, its secrets masked.
+pub fn spec_of(plan: &Plan) -> Value {
+    let mut spec = plan.analysis.written();
+    if !plan.masker.is_empty() {
+        mask(&mut spec, &plan.masker);
     }
     spec
 }
@@ -466,7 +472,7 @@ fn series_view(series: &Series, decided: impl Fn(usize) -> bool) -> SeriesView {
     }
 }
 
-/// Why a run, or one of its metrics, did not come to its own end.
+/// Why a run, or one of its metrics, did not come to its own end, in a word for programs.
 fn stop_word(stop: Stop) -> &'static str {
     match stop {
         Stop::Terminated => "Terminated",
@@ -517,7 +523,7 @@ impl Measured {
     #[must_use]
     pub fn with_spec(self, plan: &Plan) -> Self {
         Self {
-            spec: spec(&plan.analysis, &plan.masker),
+            spec: spec_of(plan),
             ..self
         }
     }

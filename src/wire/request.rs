@@ -14,6 +14,10 @@ pub struct RunRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
     pub namespace: Option<String>,
+    /// What the run is called; where it is left out, as its templates are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 253)]
+    pub name: Option<String>,
     /// The templates, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<TemplateReference>,

@@ -3,6 +3,7 @@
 //! `just bench-peers` holds Argo's spelling against the same in Go.
 
 use divan::{Bencher, black_box};
+use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::Value;
 use skygate::domain::condition::{Condition, Scope};
@@ -112,6 +113,7 @@ fn scope(answer: &Answer) -> Scope<'_> {
         series: &answer.series,
         zone: Offset::UTC,
         step: skygate::domain::window::Step::default(),
+        now: Timestamp::UNIX_EPOCH,
     }
 }
 

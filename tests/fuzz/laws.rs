@@ -90,6 +90,7 @@ fn condition(language: Language, input: &[u8]) {
         series: &series,
         zone: Offset::UTC,
         step: Step::Minute,
+        now: Timestamp::UNIX_EPOCH,
     };
     let holds = condition.holds(&scope);
     assert_eq!(holds, condition.holds(&scope), "evaluated twice");

@@ -92,11 +92,13 @@ pub async fn start(
     begin(app, request, async {
         let RunBody {
             request: asked,
+            name,
             labels,
             not_before,
             conclude_after,
         } = body;
-        let (namespace, name) = (asked.namespace.clone(), name_of(&asked));
+        let namespace = asked.namespace.clone();
+        let name = name.unwrap_or_else(|| name_of(&asked));
         let templates = templates_of(&asked);
         let plan = app.planner.plan(asked).await?;
         let mut run = new_run(app, &namespace, &name, plan);

@@ -15,12 +15,14 @@ use serde_json::Value;
 use self::input::Input;
 use super::options::Output;
 use super::outcome::{Failure, Outcome, print, tell, write};
+use crate::clock::SystemClock;
 use crate::domain::condition::{Condition, ConditionError, Language, Scope};
 use crate::domain::judge::{Judgement, phase_of};
 use crate::domain::measurement::{Phase, Side};
 use crate::domain::reading::Series;
 use crate::domain::recorded::series_of;
 use crate::domain::window::Step;
+use crate::ports::Clock;
 use crate::wire;
 
 /// The longest recorded result, and the longest line of a batch, in bytes.
@@ -190,6 +192,7 @@ fn scope<'a>(result: &'a Value, series: &'a [Series]) -> Scope<'a> {
         series,
         zone: Offset::UTC,
         step: Step::Minute,
+        now: SystemClock.now(),
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{Form, ReportArgs};
 use super::github::{Step, annotations};
 use super::{Report, junit, markdown};
-use crate::cli::outcome::{Failure, Outcome, emit, printable, tell, write};
+use crate::cli::outcome::{Failure, Outcome, complain, emit, printable, tell, write};
 use crate::secrets::without_url_credentials;
 use crate::wire;
 
@@ -86,7 +86,9 @@ impl Delivery {
                 Ok(Outcome::Interrupted)
             }
             Err(failure) => {
-                self.report(&failure)?;
+                if let Err(another) = self.report(&failure) {
+                    complain(&another);
+                }
                 Err(failure)
             }
         }

@@ -67,9 +67,12 @@ fn append(path: &Path) -> std::io::Result<File> {
 
 /// Appends the summary; less of it, or none, where the step has no room for all.
 fn summarise(file: &mut File, report: &Report) -> std::io::Result<()> {
-    let room = LARGEST_SUMMARY.saturating_sub(file.metadata()?.len());
+    let before = file.metadata()?.len();
+    let room = LARGEST_SUMMARY.saturating_sub(before);
+    let apart = if before == 0 { "" } else { "\n" };
     let fits = |text: &String| u64::try_from(text.len()).is_ok_and(|length| length <= room);
-    let texts = [markdown::markdown(report), markdown::brief(report)];
+    let texts =
+        [markdown::markdown(report), markdown::brief(report)].map(|text| format!("{apart}{text}"));
     match texts.into_iter().find(fits) {
         Some(text) => file.write_all(text.as_bytes()),
         None => Err(std::io::Error::other("the step's summary is full")),

@@ -6,7 +6,7 @@ mod run;
 use jiff::tz::Offset;
 
 pub(super) use self::measurement::{PointRow, in_a_run, measurement, point_rows, reason, verdict};
-pub(super) use self::run::{INTERRUPTED, NOT_OVER, run};
+pub(super) use self::run::{INTERRUPTED, NOT_OVER, run, table};
 use crate::domain::duration::short;
 use crate::domain::plan::{Ask, MetricPlan};
 use crate::domain::window::Step;

@@ -18,6 +18,7 @@ pub(in crate::cli) const INTERRUPTED: &str = "interrupted before it was over";
 pub(in crate::cli) fn run(run: &Run, ending: Ending) -> String {
     let mut out = String::new();
     let verdict = match ending {
+        Ending::Over if !run.phase.is_over() => "under way".to_owned(),
         Ending::Over => run.explanation(),
         Ending::TimedOut => NOT_OVER.to_owned(),
         Ending::Interrupted => INTERRUPTED.to_owned(),
@@ -93,7 +94,8 @@ fn decisive(run: &Run) -> Option<(&MetricPlan, &Measurement)> {
     Some((plan, last))
 }
 
-fn table<const N: usize>(
+/// Rows below their heads.
+pub(in crate::cli) fn table<const N: usize>(
     out: &mut String,
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,

@@ -15,8 +15,8 @@ impl<'a> Evaluator<'a> {
         optional: bool,
     ) -> Evaluated<Value<'a>> {
         match self.eval(object)? {
-            Value::Map(map) => Ok(map.get(name).unwrap_or(Value::Nil)),
-            Value::Nil if optional => Err(Stop::Absent),
+            Value::Map(map) => Ok(map.get(name).unwrap_or_else(|| map.missing())),
+            value if value.is_nil() && optional => Err(Stop::Absent),
             other => Err(self.no_member(span, object, name, &other)),
         }
     }
@@ -68,7 +68,10 @@ impl<'a> Evaluator<'a> {
                     .get(index)
                     .map_or(Value::Nil, |byte| Value::Int((*byte).into())))
             }
-            Value::Map(map) => Ok(self.key(key.span, map, &selector)?.unwrap_or(Value::Nil)),
+            Value::Map(map) => {
+                let found = self.key(key.span, map, &selector)?;
+                Ok(found.unwrap_or_else(|| map.missing()))
+            }
             other => {
                 let mut name = String::new();
                 write_value(&mut name, &selector);

@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Literal(Value<'static>),
     /// `result`.
     Result,
+    /// `$env`: all the names that a condition knows.
+    Environment,
     /// `values`, or `series["…"]`: the numbers of a series.
     Values(Option<Box<str>>),
     /// A name bound by `let`, by the place where its value is kept.
@@ -253,6 +255,7 @@ impl Kind {
         match self {
             Self::Literal(_)
             | Self::Result
+            | Self::Environment
             | Self::Values(_)
             | Self::Slot(_)
             | Self::Element

@@ -24,7 +24,7 @@ pub(super) fn too_deep(span: Span) -> ConditionError {
 /// `a && b && c` is one node, so that a long chain is not a high tree.
 pub(super) fn logic(connective: Connective, left: Expr, right: Expr) -> Result<Expr> {
     let span = left.span.to(right.span);
-    let decides = |part: &Expr| literal_bool(part) == Some(connective.decisive());
+    let decides = |part: &Expr| folded(part) == Some(connective.decisive());
     if let (Some(left), Some(right)) = (literal_bool(&left), literal_bool(&right)) {
         let value = if left == connective.decisive() {
             left
@@ -80,6 +80,26 @@ pub(super) fn not(span: Span, operand: Expr) -> Result<Expr> {
     match operand.kind {
         Kind::Literal(Value::Bool(value)) => node(span, Kind::Literal(Value::Bool(!value))),
         _ => node(span, Kind::Not(Box::new(operand))),
+    }
+}
+
+/// What Go folds `expression` to, where that is a boolean.
+fn folded(expression: &Expr) -> Option<bool> {
+    match &expression.kind {
+        Kind::Logic {
+            connective,
+            settled: true,
+            ..
+        } => Some(connective.decisive()),
+        Kind::Binary(Operator::Equal, sides) => match (&sides[0].kind, &sides[1].kind) {
+            (Kind::Literal(Value::Int(l)), Kind::Literal(Value::Int(r))) => Some(l == r),
+            (Kind::Literal(Value::Bool(l)), Kind::Literal(Value::Bool(r))) => Some(l == r),
+            (Kind::Literal(Value::Text(l)), Kind::Literal(Value::Text(r))) => {
+                Some(l.as_str() == r.as_str())
+            }
+            _ => None,
+        },
+        _ => literal_bool(expression),
     }
 }
 

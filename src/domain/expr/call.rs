@@ -102,9 +102,10 @@ impl<'a> Evaluator<'a> {
             | Function::ToJson
             | Function::FromJson
             | Function::ToBase64
-            | Function::FromBase64
-            | Function::Duration
-            | Function::Date => self.text_function(span, function, values),
+            | Function::FromBase64 => self.text_function(span, function, values),
+            Function::Now | Function::Duration | Function::Date | Function::TimeZone => {
+                self.time_function(span, function, values)
+            }
         }
     }
 

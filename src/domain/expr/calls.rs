@@ -207,6 +207,7 @@ fn to_element(expression: &mut Expr, found: &mut Option<Expr>) -> Result<()> {
         }
         Kind::Literal(_)
         | Kind::Result
+        | Kind::Environment
         | Kind::Slot(_)
         | Kind::Element
         | Kind::Index

@@ -3,12 +3,15 @@
 //! Go knows the type of the top-level `result`, and nothing below it, when it compiles a condition.
 //! A condition is parsed before there is a result, so it is checked once for each of the six types that a result can have.
 
+use std::cmp::Ordering;
+
 use serde_json::Value as Json;
 
 use super::ast::{EachCall, Expr, Kind, Operator, Span};
 use super::function::{Each, Function, Gives, Parameter, Signature};
 use super::nature::{Nature, accepts, list_of, of_literal, operation};
 use super::parser::Result;
+use super::time::{Method, Owner};
 use crate::domain::condition::ConditionError;
 
 /// The types of a result.
@@ -79,7 +82,7 @@ impl Checker {
             Kind::Slot(slot) => Ok(self.slots[*slot].clone()),
             Kind::Element => Ok(self.element.clone()),
             Kind::Index => Ok(Nature::Int),
-            Kind::Accumulator => Ok(Nature::Unknown),
+            Kind::Accumulator | Kind::Environment => Ok(Nature::Unknown),
             Kind::Not(inner) => match self.nature(inner)? {
                 Nature::Bool | Nature::Unknown => Ok(Nature::Bool),
                 other => Err(mismatched(span, "not", &other)),
@@ -107,7 +110,14 @@ impl Checker {
                 operation(Operator::Matches, &left, &Nature::Text)
                     .ok_or_else(|| impossible(span, Operator::Matches, &left, &Nature::Text))
             }
-            Kind::Member { object, name, .. } => {
+            Kind::Member {
+                object,
+                name,
+                optional,
+            } => {
+                if matches!(object.kind, Kind::Environment) {
+                    return self.of_environment(span, name, *optional);
+                }
                 let object = self.nature(object)?;
                 member(span, &object, name)
             }
@@ -126,16 +136,8 @@ impl Checker {
                 method,
                 arguments,
             } => {
-                for argument in arguments {
-                    self.nature(argument)?;
-                }
-                match self.nature(object)? {
-                    Nature::Unknown | Nature::Duration | Nature::Moment => Ok(Nature::Unknown),
-                    other => Err(ConditionError::new(
-                        span.start,
-                        format!("type {} has no method {}", other.name(), method.name()),
-                    )),
-                }
+                let object = self.nature(object)?;
+                self.method(span, &object, *method, arguments)
             }
             Kind::Call {
                 function,
@@ -165,6 +167,18 @@ impl Checker {
                 }
                 Ok(Nature::Map)
             }
+        }
+    }
+
+    /// `$env.name`
+    fn of_environment(&self, span: Span, name: &str, optional: bool) -> Result<Nature> {
+        match name {
+            "result" => Ok(self.result.clone()),
+            _ if optional => Ok(Nature::Unknown),
+            _ => Err(ConditionError::new(
+                span.start,
+                format!("unknown name {name}"),
+            )),
         }
     }
 
@@ -270,6 +284,43 @@ impl Checker {
         })
     }
 
+    fn method(
+        &mut self,
+        span: Span,
+        object: &Nature,
+        method: Method,
+        arguments: &[Expr],
+    ) -> Result<Nature> {
+        let natures: Result<Vec<_>> = arguments
+            .iter()
+            .map(|argument| self.nature(argument))
+            .collect();
+        let natures = natures?;
+        let owner = match object {
+            Nature::Unknown => return Ok(Nature::Unknown),
+            Nature::Duration => Some(Owner::Duration),
+            Nature::Moment => Some(Owner::Moment),
+            Nature::Zone => Some(Owner::Zone),
+            _ => None,
+        };
+        let name = method.name();
+        let error = |message: String| Err(ConditionError::new(span.start, message));
+        let Some(signature) = owner.and_then(|owner| method.of(owner)) else {
+            return error(format!("type {} has no method {name}", object.name()));
+        };
+        match natures.len().cmp(&signature.parameters.len()) {
+            Ordering::Less => return error(format!("not enough arguments to call {name}")),
+            Ordering::Greater => return error(format!("too many arguments to call {name}")),
+            Ordering::Equal => {}
+        }
+        for (parameter, nature) in signature.parameters.iter().zip(&natures) {
+            if !accepts(*parameter, nature) {
+                return error(refused(nature, *parameter, name));
+            }
+        }
+        Ok(given(signature.gives, &Nature::Unknown))
+    }
+
     fn call(&mut self, span: Span, signature: &Signature, arguments: &[Expr]) -> Result<Nature> {
         let natures: Result<Vec<_>> = arguments
             .iter()
@@ -286,15 +337,7 @@ impl Checker {
                 is_open |= parameter == Parameter::NumberOrList && !nature.is_number();
                 continue;
             }
-            let given = match nature {
-                Nature::Nil => "nil",
-                known => known.name(),
-            };
-            let message = format!(
-                "cannot use {given} as argument ({}) to call {}",
-                wanted(parameter),
-                signature.name
-            );
+            let message = refused(nature, parameter, signature.name);
             return Err(ConditionError::new(
                 arguments
                     .get(index)
@@ -307,20 +350,10 @@ impl Checker {
             return get(span, &natures);
         }
         let first = natures.first().cloned().unwrap_or(Nature::Unknown);
-        Ok(match signature.gives {
-            Gives::Unknown if natures.iter().all(Nature::is_number) && signature.variadic => first,
-            Gives::Unknown => Nature::Unknown,
-            Gives::Bool => Nature::Bool,
-            Gives::Int => Nature::Int,
-            Gives::Float => Nature::Float,
-            Gives::Text => Nature::Text,
-            Gives::List => Nature::list(),
-            Gives::Texts => Nature::List(Box::new(Nature::Text)),
-            Gives::Map => Nature::AnyMap,
-            Gives::Duration => Nature::Duration,
-            Gives::Moment => Nature::Moment,
-            Gives::SameAsFirst => first,
-        })
+        if signature.variadic && natures.iter().all(Nature::is_number) {
+            return Ok(first);
+        }
+        Ok(given(signature.gives, &first))
     }
 
     fn each(&mut self, call: &EachCall) -> Result<Nature> {
@@ -360,7 +393,7 @@ impl Checker {
             Each::Count | Each::FindIndex | Each::FindLastIndex => Nature::Int,
             Each::Sum | Each::Reduce => body,
             Each::Find | Each::FindLast => list.element(),
-            Each::GroupBy => Nature::AnyMap,
+            Each::GroupBy => Nature::Groups,
             Each::SortBy => list,
         })
     }
@@ -382,6 +415,36 @@ impl Checker {
     }
 }
 
+/// What a function gives, whose first argument is `first`.
+fn given(gives: Gives, first: &Nature) -> Nature {
+    match gives {
+        Gives::Unknown => Nature::Unknown,
+        Gives::Bool => Nature::Bool,
+        Gives::Int => Nature::Int,
+        Gives::Float => Nature::Float,
+        Gives::Text => Nature::Text,
+        Gives::Texts => Nature::List(Box::new(Nature::Text)),
+        Gives::Map => Nature::AnyMap,
+        Gives::Duration => Nature::Duration,
+        Gives::Moment => Nature::Moment,
+        Gives::Zone => Nature::Zone,
+        Gives::SameAsFirst => first.clone(),
+        Gives::ListLikeFirst if first.is_unknown() => Nature::Unknown,
+        Gives::List | Gives::ListLikeFirst => Nature::list(),
+    }
+}
+
+fn refused(nature: &Nature, parameter: Parameter, name: &str) -> String {
+    let given = match nature {
+        Nature::Nil => "nil",
+        known => known.name(),
+    };
+    format!(
+        "cannot use {given} as argument ({}) to call {name}",
+        wanted(parameter)
+    )
+}
+
 /// `left in right`
 fn contains(span: Span, left: &Nature, right: &Nature) -> Result<Nature> {
     match right {
@@ -397,7 +460,9 @@ fn contains(span: Span, left: &Nature, right: &Nature) -> Result<Nature> {
             );
             Err(ConditionError::new(span.start, message))
         }
-        Nature::Map | Nature::AnyMap | Nature::Unknown | Nature::List(_) => Ok(Nature::Bool),
+        Nature::Map | Nature::AnyMap | Nature::Groups | Nature::Unknown | Nature::List(_) => {
+            Ok(Nature::Bool)
+        }
         Nature::Text if left.is_unknown() => Ok(Nature::Bool),
         _ => Err(impossible(span, Operator::In, left, right)),
     }
@@ -406,6 +471,7 @@ fn contains(span: Span, left: &Nature, right: &Nature) -> Result<Nature> {
 fn member(span: Span, object: &Nature, name: &str) -> Result<Nature> {
     let message = match object {
         Nature::Unknown | Nature::Map | Nature::AnyMap => return Ok(Nature::Unknown),
+        Nature::Groups => return Ok(Nature::list()),
         Nature::Nil => format!("type nil has no field {name}"),
         Nature::List(_) => {
             "array elements can only be selected using an integer (got string)".to_owned()
@@ -420,6 +486,7 @@ fn item(span: Span, object: &Nature, key: &Nature) -> Result<Nature> {
         (Nature::Unknown | Nature::AnyMap, _) | (Nature::Map, Nature::Unknown | Nature::Text) => {
             return Ok(Nature::Unknown);
         }
+        (Nature::Groups, _) => return Ok(Nature::list()),
         (Nature::List(element), Nature::Int | Nature::Unknown) => return Ok((**element).clone()),
         (Nature::Map, key) => {
             format!(
@@ -445,6 +512,7 @@ fn get(span: Span, natures: &[Nature]) -> Result<Nature> {
         (Nature::Unknown | Nature::AnyMap, _) | (Nature::Map, Nature::Unknown | Nature::Text) => {
             return Ok(Nature::Unknown);
         }
+        (Nature::Groups, _) => return Ok(Nature::list()),
         (Nature::List(element), Nature::Int | Nature::Unknown) => return Ok((**element).clone()),
         (Nature::Map, key) => {
             format!(
@@ -471,6 +539,9 @@ fn wanted(parameter: Parameter) -> &'static str {
         Parameter::List => "a list",
         Parameter::Map => "a map",
         Parameter::Sized => "a string, list or map",
+        Parameter::Duration => "type time.Duration",
+        Parameter::Moment => "type time.Time",
+        Parameter::Zone => "type *time.Location",
     }
 }
 

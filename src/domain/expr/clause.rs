@@ -86,7 +86,7 @@ pub(super) fn shown(value: &Value<'_>, bound: Option<f64>) -> String {
         Value::List(list) => format!("a list of {}", list.len()),
         Value::Map(map) => format!("a map of {}", map.len()),
         Value::Nil => "nil".to_owned(),
-        Value::Bool(_) | Value::Int(_) | Value::Duration(_) | Value::Moment(_) => {
+        Value::Bool(_) | Value::Int(_) | Value::Duration(_) | Value::Moment(_) | Value::Zone(_) => {
             let mut text = String::new();
             write_value(&mut text, value);
             text

@@ -5,7 +5,7 @@ use super::eval::{Element, Evaluated, Evaluator, Stop, count};
 use super::function::Each;
 use super::lists::is_descending;
 use super::missing;
-use super::value::{List, TooDeep, Value, identical};
+use super::value::{Keys, List, TooDeep, Value, identical};
 
 impl<'a> Evaluator<'a> {
     pub(super) fn each(&mut self, call: &'a EachCall) -> Evaluated<Value<'a>> {
@@ -41,10 +41,16 @@ impl<'a> Evaluator<'a> {
     #[cold]
     fn no_list(&mut self, each: Each, expression: &'a Expr, value: &Value<'a>) -> Stop {
         let message = format!("{} takes a list, not {}", each.name(), value.type_name());
-        let hint = value
-            .is_nil()
-            .then(|| missing::hint(self, expression))
-            .flatten();
+        let hint = match value {
+            Value::Nil => missing::hint(self, expression),
+            Value::Map(_) => {
+                let source = self.text_of(expression);
+                Some(format!(
+                    "{source} is a map: `values({source})` are what it has"
+                ))
+            }
+            _ => None,
+        };
         Stop::at(expression.span, message).hint(hint)
     }
 
@@ -249,7 +255,7 @@ impl<'a> Evaluator<'a> {
             .into_iter()
             .map(|(key, group)| Ok((key, self.made_list(span, group)?)))
             .collect();
-        Value::map(entries?, false).map_err(|TooDeep| super::eval::too_deep(span))
+        Value::map(entries?, Keys::Groups).map_err(|TooDeep| super::eval::too_deep(span))
     }
 
     fn sort_by(

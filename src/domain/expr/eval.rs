@@ -12,7 +12,7 @@ use super::gotext::to_int;
 use super::missing;
 use super::pattern::Pattern;
 use super::time::Method;
-use super::value::{List, Text, TooDeep, Value, equal};
+use super::value::{Keys, List, Text, TooDeep, Value, equal};
 use crate::domain::condition::{ConditionError, Scope};
 
 /// Why an evaluation ends without a value.
@@ -59,7 +59,7 @@ impl<'a> Element<'a> {
     pub(super) fn of(list: &List<'a>, index: usize) -> Option<Self> {
         match list {
             List::Json(items) => items.get(index).map(Self::Json),
-            List::Numbers(_) | List::Range { .. } | List::Made(_) => {
+            List::Numbers(_) | List::Range { .. } | List::Absent | List::Made(_) => {
                 list.get(index).map(Self::Made)
             }
         }
@@ -110,6 +110,7 @@ impl<'a> Evaluator<'a> {
         match &expression.kind {
             Kind::Literal(value) => Ok(literal(value)),
             Kind::Result => Ok(Value::from_json(self.scope.result)),
+            Kind::Environment => self.environment(expression.span),
             Kind::Values(name) => self.series(expression.span, name.as_deref()),
             Kind::Slot(slot) => Ok(self.slots[*slot].clone()),
             Kind::Element => Ok(self.frame.element.value()),
@@ -192,10 +193,14 @@ impl<'a> Evaluator<'a> {
     #[cold]
     fn no_bool(&mut self, expression: &'a Expr, value: &Value<'a>) -> Stop {
         let message = format!("expected bool, but got {}", value.type_name());
-        let hint = value
-            .is_nil()
-            .then(|| missing::hint(self, expression))
-            .flatten();
+        let source = self.text_of(expression);
+        let hint = match value {
+            Value::Nil => missing::hint(self, expression),
+            Value::Int(_) | Value::Float(_) => {
+                Some(format!("a condition compares: `{source} >= 1`"))
+            }
+            _ => None,
+        };
         Stop::at(expression.span, message).hint(hint)
     }
 
@@ -266,7 +271,7 @@ impl<'a> Evaluator<'a> {
 
     fn coalesce(&mut self, sides: &'a [Expr; 2]) -> Evaluated<Value<'a>> {
         match self.eval(&sides[0])? {
-            Value::Nil => self.eval(&sides[1]),
+            value if value.is_nil() => self.eval(&sides[1]),
             value => Ok(value),
         }
     }
@@ -300,7 +305,14 @@ impl<'a> Evaluator<'a> {
         }
         self.work(span, entries.len() * entries.len())?;
         self.grow(span, entries.len())?;
-        Value::map(entries, true).map_err(|TooDeep| too_deep(span))
+        Value::map(entries, Keys::Names).map_err(|TooDeep| too_deep(span))
+    }
+
+    fn environment(&mut self, span: Span) -> Evaluated<Value<'a>> {
+        let result = Value::from_json(self.scope.result);
+        self.grow(span, 1)?;
+        Value::map(vec![(Value::text("result"), result)], Keys::Names)
+            .map_err(|TooDeep| too_deep(span))
     }
 
     /// The numbers of the series `name`, or of the only one.

@@ -64,6 +64,7 @@ impl<'a> Explainer<'a> {
             Kind::Each(call) if call.each.asks() => self.of_each(call, holds),
             Kind::Binary(operator, sides) => self.of_binary(*operator, sides, holds),
             Kind::Ordered { first, rest } => self.of_ordered(first, rest),
+            Kind::Matches(text, _) => self.of_matches(expression, text, holds),
             Kind::Literal(_) => None,
             _ => {
                 let value = self.evaluator.eval(expression).ok()?;
@@ -118,6 +119,20 @@ impl<'a> Explainer<'a> {
         Some(format!("{subject} is {value}{place}{claim}"))
     }
 
+    /// `result.version is "v1", which does not match "^v2"`
+    fn of_matches(&mut self, expression: &Expr, text: &'a Expr, holds: bool) -> Option<String> {
+        let value = self.evaluator.eval(text).ok()?;
+        let subject = self.source(text);
+        let value = shown(&value, None);
+        let written = self.source(expression);
+        let (_, pattern) = written.strip_prefix(&subject)?.split_once("matches")?;
+        let verb = if holds { "matches" } else { "does not match" };
+        Some(format!(
+            "{subject} is {value}, which {verb} {}",
+            pattern.trim()
+        ))
+    }
+
     /// What the comparison adds to the value of its subject.
     fn claim(&self, clause: &Clause<'a>, bound: &Value<'a>) -> String {
         let written = match &clause.bound.kind {
@@ -131,8 +146,12 @@ impl<'a> Explainer<'a> {
             },
             (Operator::Equal, false) | (Operator::NotEqual, true) => format!(", not {written}"),
             (Operator::Compare(comparison), true) => format!(", {} {written}", words(comparison)),
-            (operator, true) => format!(", {} {written}", operator.symbol()),
-            (operator, false) => format!(", not {} {written}", operator.symbol()),
+            (operator, verdict) => match verb(operator) {
+                Some((verb, _)) if verdict => format!(", which {verb} {written}"),
+                Some((_, verb)) => format!(", which does not {verb} {written}"),
+                None if verdict => format!(", {} {written}", operator.symbol()),
+                None => format!(", not {} {written}", operator.symbol()),
+            },
         }
     }
 
@@ -417,6 +436,17 @@ impl<'a> Explainer<'a> {
             .split_whitespace()
             .collect();
         shortened(&written.join(" "))
+    }
+}
+
+/// What a text does or doesn't.
+fn verb(operator: Operator) -> Option<(&'static str, &'static str)> {
+    match operator {
+        Operator::Matches => Some(("matches", "match")),
+        Operator::Contains => Some(("contains", "contain")),
+        Operator::StartsWith => Some(("starts with", "start with")),
+        Operator::EndsWith => Some(("ends with", "end with")),
+        _ => None,
     }
 }
 

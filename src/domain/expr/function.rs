@@ -166,8 +166,10 @@ pub(super) enum Function {
     Flatten,
     Sort,
     // Time.
+    Now,
     Duration,
     Date,
+    TimeZone,
 }
 
 /// What a function takes at one place.
@@ -186,6 +188,9 @@ pub(super) enum Parameter {
     Map,
     /// What has a length.
     Sized,
+    Duration,
+    Moment,
+    Zone,
 }
 
 /// What a function gives.
@@ -201,8 +206,11 @@ pub(super) enum Gives {
     Map,
     Duration,
     Moment,
+    Zone,
     /// The type of its first argument.
     SameAsFirst,
+    /// A list where its first argument is known to be one.
+    ListLikeFirst,
 }
 
 /// One line of the table of functions.
@@ -257,7 +265,10 @@ impl Signature {
                 | Parameter::Float
                 | Parameter::Number
                 | Parameter::NumberOrText
-                | Parameter::Map,
+                | Parameter::Map
+                | Parameter::Duration
+                | Parameter::Moment
+                | Parameter::Zone,
             )
             | None => false,
         }
@@ -305,8 +316,7 @@ const fn takes_many(
     }
 }
 
-/// Go's built-in functions that make sense on JSON, Argo's helpers, and `avg`.
-/// `now` and `timezone` are left out: a condition has no clock and no database of zones.
+/// Go's built-in functions, Argo's helpers, and `avg`.
 static SIGNATURES: &[Signature] = {
     use Function as F;
     use Gives as G;
@@ -379,7 +389,7 @@ static SIGNATURES: &[Signature] = {
         takes("first", F::First, 1, &[P::List], G::Unknown),
         takes("last", F::Last, 1, &[P::List], G::Unknown),
         takes("get", F::Get, 2, &[P::Any, P::Any], G::Unknown),
-        takes("take", F::Take, 2, &[P::List, P::Int], G::SameAsFirst),
+        takes("take", F::Take, 2, &[P::List, P::Int], G::ListLikeFirst),
         takes("keys", F::Keys, 1, &[P::Map], G::List),
         takes("values", F::Values, 1, &[P::Map], G::List),
         takes("toPairs", F::ToPairs, 1, &[P::Map], G::List),
@@ -390,6 +400,8 @@ static SIGNATURES: &[Signature] = {
         takes("flatten", F::Flatten, 1, &[P::List], G::List),
         takes("sort", F::Sort, 1, &[P::List, P::Text], G::List),
         takes("duration", F::Duration, 1, &[P::Text], G::Duration),
-        takes("date", F::Date, 1, &[P::Text], G::Moment),
+        takes("now", F::Now, 0, &[P::Zone], G::Moment),
+        takes("date", F::Date, 1, &[P::Any, P::Any, P::Any], G::Moment),
+        takes("timezone", F::TimeZone, 1, &[P::Text], G::Zone),
     ]
 };

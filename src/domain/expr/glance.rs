@@ -80,6 +80,7 @@ impl<'a> Evaluator<'a> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use jiff::tz::Offset;
     use serde_json::{Value as Json, json};
 
@@ -94,6 +95,7 @@ mod tests {
             series: &[],
             zone: Offset::UTC,
             step: Step::Minute,
+            now: Timestamp::UNIX_EPOCH,
         };
         let condition = Condition::parse(condition).unwrap();
         match condition.holds(&scope) {

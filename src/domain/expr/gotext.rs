@@ -87,6 +87,7 @@ pub(super) fn write_value(out: &mut String, value: &Value<'_>) {
         Value::Map(map) => write_map(out, map),
         Value::Duration(nanoseconds) => out.push_str(&super::time::duration_text(*nanoseconds)),
         Value::Moment(moment) => append(out, format_args!("{moment}")),
+        Value::Zone(zone) => out.push_str(super::time::zone_text(zone)),
     }
 }
 

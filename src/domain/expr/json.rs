@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::ast::Span;
 use super::eval::{Evaluated, Evaluator, Stop, too_deep};
 use super::gotext::{append, write_value};
-use super::value::{TooDeep, Value};
+use super::value::{Keys, List, TooDeep, Value};
 
 impl<'a> Evaluator<'a> {
     pub(super) fn written_json(&mut self, span: Span, value: &Value<'a>) -> Evaluated<Value<'a>> {
@@ -35,7 +35,7 @@ fn owned<'a>(json: Json) -> Result<Value<'a>, TooDeep> {
             let entries = members
                 .into_iter()
                 .map(|(key, value)| Ok((Value::text(key), owned(value)?)));
-            Value::map(entries.collect::<Result<_, _>>()?, true)
+            Value::map(entries.collect::<Result<_, _>>()?, Keys::Names)
         }
     }
 }
@@ -43,12 +43,13 @@ fn owned<'a>(json: Json) -> Result<Value<'a>, TooDeep> {
 /// Writes `value` as Go's `json.MarshalIndent` with two blanks.
 fn write_json(out: &mut String, value: &Value<'_>, level: usize) -> Result<(), String> {
     match value {
-        Value::Nil => out.push_str("null"),
+        Value::Nil | Value::List(List::Absent) => out.push_str("null"),
         Value::Bool(value) => append(out, format_args!("{value}")),
         Value::Int(value) | Value::Duration(value) => append(out, format_args!("{value}")),
         Value::Float(value) => write_json_number(out, *value)?,
         Value::Text(text) => write_json_text(out, text.as_str()),
-        Value::Moment(moment) => write_json_text(out, &moment.to_string()),
+        Value::Moment(moment) => write_json_text(out, &moment.rfc_3339()),
+        Value::Zone(_) => out.push_str("{}"),
         Value::List(list) if list.len() == 0 => out.push_str("[]"),
         Value::List(list) => {
             for (index, item) in list.iter().enumerate() {

@@ -6,7 +6,7 @@ use super::ast::{Comparison, Span};
 use super::call::invalid;
 use super::eval::{Evaluated, Evaluator, Stop, count, int_of, too_deep};
 use super::function::Function;
-use super::value::{List, Map, TooDeep, Value, compare, equal, identical};
+use super::value::{Keys, List, Map, TooDeep, Value, compare, equal, identical};
 
 impl<'a> Evaluator<'a> {
     pub(super) fn list_function(
@@ -81,7 +81,10 @@ impl<'a> Evaluator<'a> {
                 let index = int_of(span, key)?;
                 Ok(nth(object, |length| place(index, length)))
             }
-            Value::Map(map) => Ok(self.key(span, map, key)?.unwrap_or_default()),
+            Value::Map(map) => {
+                let found = self.key(span, map, key)?;
+                Ok(found.unwrap_or_else(|| map.missing()))
+            }
             _ => Ok(Value::Nil),
         }
     }
@@ -129,7 +132,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         self.grow(span, entries.len())?;
-        Value::map(entries, false).map_err(|TooDeep| too_deep(span))
+        Value::map(entries, Keys::Any).map_err(|TooDeep| too_deep(span))
     }
 
     fn uniq(&mut self, span: Span, value: &Value<'a>) -> Evaluated<Value<'a>> {

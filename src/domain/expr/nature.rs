@@ -18,8 +18,11 @@ pub(super) enum Nature {
     Map,
     /// With keys of any type.
     AnyMap,
+    /// Lists by keys of any type.
+    Groups,
     Duration,
     Moment,
+    Zone,
 }
 
 impl Nature {
@@ -37,6 +40,10 @@ impl Nature {
 
     pub(super) fn is_list(&self) -> bool {
         matches!(self, Self::List(_))
+    }
+
+    fn is_map(&self) -> bool {
+        matches!(self, Self::Map | Self::AnyMap | Self::Groups)
     }
 
     pub(super) fn element(&self) -> Self {
@@ -57,8 +64,10 @@ impl Nature {
             Self::List(_) => "[]interface {}",
             Self::Map => "map[string]interface {}",
             Self::AnyMap => "map[interface {}]interface {}",
+            Self::Groups => "map[interface {}][]interface {}",
             Self::Duration => "time.Duration",
             Self::Moment => "time.Time",
+            Self::Zone => "*time.Location",
         }
     }
 
@@ -92,6 +101,7 @@ pub(super) fn of_literal(value: &Value<'_>) -> Nature {
         Value::Map(_) => Nature::Map,
         Value::Duration(_) => Nature::Duration,
         Value::Moment(_) => Nature::Moment,
+        Value::Zone(_) => Nature::Zone,
     }
 }
 
@@ -174,12 +184,10 @@ pub(super) fn accepts(parameter: Parameter, nature: &Nature) -> bool {
         Parameter::NumberOrText => nature.is_number() || *nature == Nature::Text,
         Parameter::NumberOrList => nature.is_number() || nature.is_list(),
         Parameter::List => nature.is_list(),
-        Parameter::Map => matches!(nature, Nature::Map | Nature::AnyMap),
-        Parameter::Sized => {
-            matches!(
-                nature,
-                Nature::Text | Nature::List(_) | Nature::Map | Nature::AnyMap
-            )
-        }
+        Parameter::Duration => *nature == Nature::Duration,
+        Parameter::Moment => *nature == Nature::Moment,
+        Parameter::Zone => *nature == Nature::Zone,
+        Parameter::Map => nature.is_map(),
+        Parameter::Sized => *nature == Nature::Text || nature.is_list() || nature.is_map(),
     }
 }

@@ -148,7 +148,7 @@ impl<'s> Parser<'s> {
             "result" => node(span, Kind::Result),
             "values" => node(span, Kind::Values(None)),
             "series" => self.series(span),
-            "$env" => self.environment(span),
+            "$env" => node(span, Kind::Environment),
             _ if Function::named(name).is_some() || Each::named(name).is_some() => {
                 let message = format!("{name} is a function");
                 Err(ConditionError::new(span.start, message).hint(format!("call it: `{name}(…)`")))
@@ -185,57 +185,6 @@ impl<'s> Parser<'s> {
         self.next += 3;
         let span = start.to(self.previous());
         node(span, Kind::Values(Some(name.into())))
-    }
-
-    /// `$env.result` and `$env["result"]`, the word taken.
-    fn environment(&mut self, start: Span) -> Result<Expr> {
-        let ahead = self.tokens.get(self.next..).unwrap_or_default();
-        let (name, length, optional) = match ahead {
-            [
-                Token {
-                    kind: TokenKind::Operator(dot @ ("." | "?.")),
-                    ..
-                },
-                Token {
-                    kind: TokenKind::Name(name),
-                    ..
-                },
-                ..,
-            ] => (*name, 2, *dot == "?."),
-            [
-                Token {
-                    kind: TokenKind::Bracket("["),
-                    ..
-                },
-                Token {
-                    kind: TokenKind::Text(name),
-                    ..
-                },
-                Token {
-                    kind: TokenKind::Bracket("]"),
-                    ..
-                },
-                ..,
-            ] => (name.as_ref(), 3, false),
-            _ => ("", 0, false),
-        };
-        let kind = match name {
-            "result" => Kind::Result,
-            "" => {
-                let message = "$env stands before a name: `$env.result`";
-                return Err(ConditionError::new(start.start, message));
-            }
-            _ if optional => Kind::Literal(Value::Nil),
-            _ => {
-                return Err(ConditionError::new(
-                    start.start,
-                    format!("unknown name {name}"),
-                ));
-            }
-        };
-        self.next += length;
-        let span = start.to(self.previous());
-        node(span, kind)
     }
 
     /// What follows an operand: `.name`, `?.name`, `[index]`, `[from:to]`, `.method(…)`.

@@ -2,10 +2,11 @@
 
 use super::ast::{Comparison, Expr, Kind, Operator, Span};
 use super::eval::{Evaluated, Evaluator, Stop, int_of};
-use super::function::Each;
-use super::gotext::{parse_float, to_int};
+use super::function::{Each, Function};
+use super::gotext::parse_float;
 use super::missing;
 use super::pattern::Pattern;
+use super::time;
 use super::value::{List, Text, Value, compare, equal};
 
 /// What matching a byte or compiling a pattern costs, in steps.
@@ -97,7 +98,7 @@ impl<'a> Evaluator<'a> {
                 Some(Value::Int(l.wrapping_mul(*r)))
             }
             (_, Value::Duration(_) | Value::Moment(_), _)
-            | (_, _, Value::Duration(_) | Value::Moment(_)) => with_time(operator, l, r),
+            | (_, _, Value::Duration(_) | Value::Moment(_)) => time::arithmetic(operator, l, r),
             _ => l.number().zip(r.number()).map(|(l, r)| {
                 Value::Float(match operator {
                     Operator::Subtract => l - r,
@@ -261,6 +262,9 @@ impl<'a> Evaluator<'a> {
         let hint = match (l, r) {
             (Value::Nil, _) => missing::hint(self, left),
             (_, Value::Nil) => missing::hint(self, right),
+            (Value::List(list), number) if number.number().is_some() => {
+                Some(self.each_hint(left, list))
+            }
             (Value::Text(text), number) if number.number().is_some() => {
                 self.as_float_hint(left, text)
             }
@@ -270,6 +274,16 @@ impl<'a> Evaluator<'a> {
             _ => None,
         };
         Stop::at(left.span.to(right.span), message).hint(hint)
+    }
+
+    /// A list was taken for a number: what asks each of its elements.
+    fn each_hint(&self, expression: &Expr, list: &List<'a>) -> String {
+        let source = self.text_of(expression);
+        let member = match list.get(0) {
+            Some(Value::Map(map)) if map.get("value").is_some() => ".value",
+            _ => "#",
+        };
+        format!("{source} is a list: `all({source}, {{asFloat({member}) >= 1}})`")
     }
 
     fn as_float_hint(&self, expression: &Expr, text: &Text<'a>) -> Option<String> {
@@ -284,46 +298,24 @@ impl<'a> Evaluator<'a> {
 
 /// Go takes `findIndex(…) == -1` for a comparison of integers, which fails where nothing was found.
 fn no_place_found(sides: &[Expr; 2], l: &Value<'_>, r: &Value<'_>) -> Evaluated<()> {
+    // Argo's `asInt` and most methods give an integer of another kind, which Go compares in another way.
+    let is_int = |side: &Expr, value: &Value<'_>| {
+        matches!(value, Value::Int(_))
+            && !matches!(
+                side.kind,
+                Kind::Call {
+                    function: Function::AsInt,
+                    ..
+                } | Kind::Method { .. }
+            )
+    };
     let is_place = |side: &Expr| matches!(&side.kind, Kind::Each(call) if matches!(call.each, Each::FindIndex | Each::FindLastIndex));
-    let is_literal = |side: &Expr| matches!(side.kind, Kind::Literal(Value::Int(_)));
     let place = match (l, r) {
-        (Value::Nil, _) if is_place(&sides[0]) && is_literal(&sides[1]) => &sides[0],
-        (_, Value::Nil) if is_place(&sides[1]) && is_literal(&sides[0]) => &sides[1],
+        (Value::Nil, r) if is_place(&sides[0]) && is_int(&sides[1], r) => &sides[0],
+        (l, Value::Nil) if is_place(&sides[1]) && is_int(&sides[0], l) => &sides[1],
         _ => return Ok(()),
     };
     let message = "interface conversion: interface {} is nil, not int";
     let hint = "where nothing is found it is nil: `findIndex(…) == nil`".to_owned();
     Err(Stop::at(place.span, message).hint(Some(hint)))
-}
-
-/// Sums, differences and multiples of durations and dates.
-fn with_time<'a>(operator: Operator, l: &Value<'a>, r: &Value<'a>) -> Option<Value<'a>> {
-    Some(match (operator, l, r) {
-        (Operator::Add, Value::Duration(l), Value::Duration(r)) => {
-            Value::Duration(l.wrapping_add(*r))
-        }
-        (Operator::Add, Value::Moment(moment), Value::Duration(duration))
-        | (Operator::Add, Value::Duration(duration), Value::Moment(moment)) => {
-            Value::Moment(moment.plus(*duration)?)
-        }
-        (Operator::Subtract, Value::Duration(l), Value::Duration(r)) => {
-            Value::Duration(l.wrapping_sub(*r))
-        }
-        (Operator::Subtract, Value::Moment(l), Value::Moment(r)) => Value::Duration(l.since(*r)),
-        (Operator::Subtract, Value::Moment(moment), Value::Duration(duration)) => {
-            Value::Moment(moment.plus(duration.wrapping_neg())?)
-        }
-        (Operator::Multiply, Value::Duration(l), Value::Duration(r)) => {
-            Value::Duration(l.wrapping_mul(*r))
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "as Go multiplies a duration by a number"
-        )]
-        (Operator::Multiply, Value::Duration(duration), number)
-        | (Operator::Multiply, number, Value::Duration(duration)) => {
-            Value::Duration(to_int(*duration as f64 * number.number()?))
-        }
-        _ => return None,
-    })
 }

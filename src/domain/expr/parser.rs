@@ -454,11 +454,7 @@ impl<'s> Parser<'s> {
     pub(super) fn unexpected(&self) -> ConditionError {
         let message = format!("unexpected token {}", self.kind());
         let error = ConditionError::new(self.span().start, message);
-        let previous = self
-            .next
-            .checked_sub(1)
-            .map(|index| &self.tokens[index].kind);
-        match slips::hint(previous, self.kind()) {
+        match slips::hint(&self.tokens, self.next) {
             Some(hint) => error.hint(hint),
             None => error,
         }

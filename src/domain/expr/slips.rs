@@ -2,7 +2,7 @@
 
 use super::ast::Span;
 use super::function;
-use super::lexer::TokenKind;
+use super::lexer::{Token, TokenKind};
 use crate::domain::condition::ConditionError;
 use crate::domain::nearest::nearest;
 
@@ -11,12 +11,20 @@ pub(super) const POINTER: &str =
     "`#` is the element; `#index` is known in map and reduce, `#acc` in reduce";
 pub(super) const ELEMENT: &str = "elements are selected with brackets: `[0]`";
 
-/// What may help with `found` after `previous`, which fit nothing.
-pub(super) fn hint(
-    previous: Option<&TokenKind<'_>>,
-    found: &TokenKind<'_>,
-) -> Option<&'static str> {
-    match (previous, found) {
+/// What may help with the token at `index`, which fits nothing there.
+pub(super) fn hint(tokens: &[Token<'_>], index: usize) -> Option<&'static str> {
+    let kind = |index: usize| tokens.get(index).map(|token| &token.kind);
+    let previous = index.checked_sub(1).and_then(kind);
+    let next = kind(index + 1);
+    match (previous, kind(index)?) {
+        (None, TokenKind::End) => Some("the condition is empty"),
+        (_, TokenKind::End) => unclosed(tokens),
+        (_, TokenKind::Operator("=")) if next == Some(&TokenKind::Operator(">")) => {
+            Some("at least is written `>=`")
+        }
+        (_, TokenKind::Operator("=")) if next == Some(&TokenKind::Operator("<")) => {
+            Some("at most is written `<=`")
+        }
         (_, TokenKind::Operator("=")) => Some("`==` compares"),
         (_, TokenKind::Operator("&")) => Some("`&&` is and"),
         (Some(TokenKind::Operator("<")), TokenKind::Operator(">")) => Some("`!=` is not equal"),
@@ -31,10 +39,26 @@ pub(super) fn hint(
             "or" => Some("operators are written in lower case: `or`"),
             "not" => Some("operators are written in lower case: `not`"),
             "in" => Some("operators are written in lower case: `in`"),
+            "is" | "eq" | "equals" => Some("`==` compares"),
             _ => None,
         },
         _ => None,
     }
+}
+
+/// Which bracket is still open at the end.
+fn unclosed(tokens: &[Token<'_>]) -> Option<&'static str> {
+    let mut open = Vec::new();
+    for token in tokens {
+        match token.kind {
+            TokenKind::Bracket("(") => open.push("`(` is not closed"),
+            TokenKind::Bracket("[") => open.push("`[` is not closed"),
+            TokenKind::Bracket("{") => open.push("`{` is not closed"),
+            TokenKind::Bracket(_) => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// `name` is none that a condition knows.
@@ -49,7 +73,9 @@ pub(super) fn unknown_name(name: &str, span: Span, bound: &[&str]) -> ConditionE
     let known = ["result", "values", "series"];
     match literal.or_else(|| nearest(name, bound.iter().copied().chain(known))) {
         Some(meant) => error.hint(format!("did you mean `{meant}`?")),
-        None => error.hint("a condition knows `result`, `values` and `series[\"…\"]`"),
+        None => error.hint(format!(
+            "a condition knows `result`, `values` and `series[\"…\"]`; a member is `result.{name}`"
+        )),
     }
 }
 

@@ -8,8 +8,7 @@ use super::call::invalid;
 use super::eval::{Evaluated, Evaluator, Stop, count, int_of};
 use super::function::Function;
 use super::gotext::write_value;
-use super::time::{Moment, parse_duration};
-use super::value::{Text, Value};
+use super::value::{List, Text, Value};
 
 impl<'a> Evaluator<'a> {
     pub(super) fn text_function(
@@ -70,16 +69,11 @@ impl<'a> Evaluator<'a> {
                 let encoded = STANDARD.encode(text);
                 self.made(span, &encoded)
             }
-            Function::FromBase64 => match STANDARD.decode(text) {
+            // As in Go, line ends are overlooked.
+            Function::FromBase64 => match STANDARD.decode(text.replace(['\r', '\n'], "")) {
                 Ok(bytes) => self.made(span, &String::from_utf8_lossy(&bytes)),
                 Err(error) => Err(Stop::at(span, format!("illegal base64 data: {error}"))),
             },
-            Function::Duration => parse_duration(text)
-                .map(Value::Duration)
-                .map_err(|message| Stop::at(span, message)),
-            Function::Date => Moment::parse(text)
-                .map(Value::Moment)
-                .ok_or_else(|| Stop::at(span, format!("invalid date {text}"))),
             other => Err(invalid(span, other, &values[0])),
         }
     }
@@ -204,7 +198,7 @@ fn text<'v>(span: Span, function: Function, value: &'v Value<'_>) -> Evaluated<&
 /// The word that `type()` gives.
 fn kind(value: &Value<'_>) -> &'static str {
     match value {
-        Value::Nil => "nil",
+        Value::Nil | Value::List(List::Absent) => "nil",
         Value::Bool(_) => "bool",
         Value::Int(_) => "int",
         Value::Float(_) => "float",
@@ -213,5 +207,6 @@ fn kind(value: &Value<'_>) -> &'static str {
         Value::Map(_) => "map",
         Value::Duration(_) => "time.Duration",
         Value::Moment(_) => "time.Time",
+        Value::Zone(_) => "*time.Location",
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use super::ast::Comparison;
@@ -25,6 +26,8 @@ pub(super) enum Value<'a> {
     Duration(i64),
     /// A `date`.
     Moment(Moment),
+    /// A `timezone`.
+    Zone(TimeZone),
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub(super) enum List<'a> {
         first: i64,
         len: usize,
     },
+    /// What `groupBy(…)` has for a key that no element has: no element, and nil.
+    Absent,
     Made(Arc<MadeList<'a>>),
 }
 
@@ -62,9 +67,19 @@ pub(super) enum Map<'a> {
 #[derive(Debug)]
 pub(super) struct MadeMap<'a> {
     entries: Vec<(Value<'a>, Value<'a>)>,
-    /// Whether only texts can be keys; `groupBy` and `fromPairs` take any value.
-    pub(super) text_keys: bool,
+    keys: Keys,
     depth: u8,
+}
+
+/// What the keys of a map are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Texts only.
+    Names,
+    /// Values of any type: the map is of `fromPairs`.
+    Any,
+    /// What `groupBy` groups by.
+    Groups,
 }
 
 /// Lists and maps made by an expression nest at most so deep: they are compared, written and dropped recursively.
@@ -97,17 +112,17 @@ impl<'a> Value<'a> {
     }
 
     /// A map of `entries`, of which the first with a key counts.
-    pub(super) fn map(entries: Vec<(Self, Self)>, text_keys: bool) -> Result<Self, TooDeep> {
+    pub(super) fn map(entries: Vec<(Self, Self)>, keys: Keys) -> Result<Self, TooDeep> {
         let depth = depth_above(entries.iter().flat_map(|(key, value)| [key, value]))?;
         Ok(Self::Map(Map::Made(Arc::new(MadeMap {
             entries,
-            text_keys,
+            keys,
             depth,
         }))))
     }
 
     pub(super) fn is_nil(&self) -> bool {
-        matches!(self, Self::Nil)
+        matches!(self, Self::Nil | Self::List(List::Absent))
     }
 
     /// As a float, where it is a number.
@@ -122,7 +137,8 @@ impl<'a> Value<'a> {
             | Self::List(_)
             | Self::Map(_)
             | Self::Duration(_)
-            | Self::Moment(_) => None,
+            | Self::Moment(_)
+            | Self::Zone(_) => None,
         }
     }
 
@@ -138,6 +154,7 @@ impl<'a> Value<'a> {
             Self::Map(_) => "map[string]interface {}",
             Self::Duration(_) => "time.Duration",
             Self::Moment(_) => "time.Time",
+            Self::Zone(_) => "*time.Location",
         }
     }
 
@@ -153,7 +170,8 @@ impl<'a> Value<'a> {
             | Self::List(_)
             | Self::Map(_)
             | Self::Duration(_)
-            | Self::Moment(_) => 0,
+            | Self::Moment(_)
+            | Self::Zone(_) => 0,
         }
     }
 }
@@ -180,6 +198,7 @@ impl<'a> List<'a> {
             Self::Json(items) => items.len(),
             Self::Numbers(numbers) => numbers.len(),
             Self::Range { len, .. } => *len,
+            Self::Absent => 0,
             Self::Made(list) => list.items.len(),
         }
     }
@@ -193,6 +212,7 @@ impl<'a> List<'a> {
                 let offset = i64::try_from(index).ok().filter(|_| index < *len)?;
                 Some(Value::Int(first.wrapping_add(offset)))
             }
+            Self::Absent => None,
             Self::Made(list) => list.items.get(index).cloned(),
         }
     }
@@ -234,10 +254,18 @@ impl<'a> Map<'a> {
         }
     }
 
+    /// What stands for a key that is not there.
+    pub(super) fn missing(&self) -> Value<'a> {
+        match self {
+            Self::Made(map) if map.keys == Keys::Groups => Value::List(List::Absent),
+            Self::Made(_) | Self::Json(_) => Value::Nil,
+        }
+    }
+
     pub(super) fn has_text_keys(&self) -> bool {
         match self {
             Self::Json(_) => true,
-            Self::Made(map) => map.text_keys,
+            Self::Made(map) => map.keys == Keys::Names,
         }
     }
 
@@ -270,12 +298,14 @@ pub(super) fn equal(a: &Value<'_>, b: &Value<'_>) -> bool {
 /// Equal in type and value, all the way down.
 pub(super) fn identical(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a, b) {
-        (Value::Nil, Value::Nil) => true,
+        (Value::Nil, b) => b.is_nil(),
+        (a, Value::Nil) => a.is_nil(),
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a), Value::Int(b)) | (Value::Duration(a), Value::Duration(b)) => a == b,
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b) == Some(Ordering::Equal),
         (Value::Text(a), Value::Text(b)) => a.as_str() == b.as_str(),
         (Value::Moment(a), Value::Moment(b)) => a.at == b.at,
+        (Value::Zone(a), Value::Zone(b)) => a == b,
         (Value::List(a), Value::List(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| identical(&a, &b))
         }
@@ -324,7 +354,7 @@ mod tests {
     fn maps_compare_types_and_lists_do_not() {
         let int = || Value::list(vec![Value::Int(1)]).unwrap();
         let float = || Value::list(vec![Value::Float(1.0)]).unwrap();
-        let map = |value| Value::map(vec![(Value::text("a"), value)], true).unwrap();
+        let map = |value| Value::map(vec![(Value::text("a"), value)], Keys::Names).unwrap();
         assert!(equal(&int(), &float()));
         assert!(!equal(&map(int()), &map(float())));
         assert!(equal(&map(int()), &map(int())));

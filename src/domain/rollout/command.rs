@@ -3,17 +3,20 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::super::measurement::Phase;
 use super::Weight;
 use super::spec::{RolloutSpec, Step};
-use super::state::{Analysis, PauseReason, Promotion, Rollout, Version};
+use super::state::{Analysis, PauseReason, Promotion, Rollout, Version, Waived};
 
 /// What somebody wants of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Go on: end the pause, or else the step; or, once the canary has all traffic, that it is the stable version now.
+    /// Go on: end the pause, or else the step.
     Promote,
+    /// The canary, which has all traffic, is the stable version now: the traffic may return to there.
+    Confirm,
     /// Go on to the end at once, whatever analyses say.
     PromoteFull,
     /// Send all traffic back to the stable version.
@@ -27,10 +30,27 @@ pub enum Command {
 }
 
 impl Command {
+    /// Every command.
+    pub const ALL: [Self; 7] = [
+        Self::Promote,
+        Self::Confirm,
+        Self::PromoteFull,
+        Self::Abort,
+        Self::Retry,
+        Self::Pause,
+        Self::Resume,
+    ];
+
+    /// The command of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.name() == name)
+    }
+
     /// Its name on the command line and in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Promote => "promote",
+            Self::Confirm => "confirm",
             Self::PromoteFull => "promote --full",
             Self::Abort => "abort",
             Self::Retry => "retry",
@@ -58,7 +78,7 @@ pub struct Posted {
 }
 
 /// Where a rollout was when somebody looked at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The revision's number.
     pub revision: u64,
@@ -108,6 +128,9 @@ pub enum Refusal {
     /// The hook runs.
     #[error("revision {0} is being made the stable version: wait for the on-promote hook to end")]
     BeingPromoted(u64),
+    /// The canary has not got all traffic, so it cannot be the stable version.
+    #[error("revision {0} does not have all traffic yet: promote it")]
+    NotAtTheEnd(u64),
     /// The hook failed.
     #[error(
         "revision {0} has all traffic and could not be made the stable version: retry the on-promote hook, promote once it is the stable version, or abort"
@@ -127,6 +150,15 @@ pub enum Refusal {
 }
 
 impl Rollout {
+    /// What people mean who say `promote` now, looking at this rollout. Whoever posts the command decides that, not whoever takes it
+    /// in later: said twice, the first time for a step, it must not come to mean that the canary is the stable version.
+    pub fn meant_by_promote(&self) -> Command {
+        match self.promotion {
+            Promotion::HookFailed { .. } | Promotion::Unconfirmed => Command::Confirm,
+            Promotion::NotDue | Promotion::Hook { .. } => Command::Promote,
+        }
+    }
+
     /// Whether `command` would do anything now.
     pub fn accepts(&self, command: Command, seen: Option<Seen>) -> Result<(), Refusal> {
         let number = self.revision.number;
@@ -139,23 +171,26 @@ impl Rollout {
         }
         match command {
             Command::Promote => self.accepts_promotion(number),
-            Command::PromoteFull if self.is_promoted() => Err(Refusal::Promoted(number)),
-            Command::PromoteFull => self.refuse_at_the_end(),
+            Command::Confirm => self.accepts_confirmation(number),
+            Command::Pause if self.is_paused => Err(Refusal::PausedAlready(number)),
+            Command::Pause if self.aborted.is_some() => Err(Refusal::Aborted(number)),
+            Command::PromoteFull | Command::Pause if self.is_promoted() => {
+                Err(Refusal::Promoted(number))
+            }
+            Command::PromoteFull | Command::Pause => self.refuse_at_the_end(),
             Command::Abort if self.aborted.is_some() => Err(Refusal::AbortedAlready(number)),
             Command::Abort => match self.promotion {
                 // The stable version is being replaced: nobody knows what traffic would meet there.
                 Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
                 Promotion::NotDue | Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
             },
+            Command::Retry if self.aborted.is_some() => Ok(()),
             Command::Retry => match self.promotion {
                 Promotion::HookFailed { .. } => Ok(()),
-                _ if self.aborted.is_some() => Ok(()),
-                _ => Err(Refusal::NotAborted(number)),
+                Promotion::NotDue | Promotion::Hook { .. } | Promotion::Unconfirmed => {
+                    Err(Refusal::NotAborted(number))
+                }
             },
-            Command::Pause if self.is_paused => Err(Refusal::PausedAlready(number)),
-            Command::Pause if self.aborted.is_some() => Err(Refusal::Aborted(number)),
-            Command::Pause if self.is_promoted() => Err(Refusal::Promoted(number)),
-            Command::Pause => self.refuse_at_the_end(),
             Command::Resume if self.is_paused => Ok(()),
             Command::Resume => Err(Refusal::NotPaused(number)),
         }
@@ -184,7 +219,11 @@ impl Rollout {
         }
         match self.promotion {
             Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
-            Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
+            // It was meant for a step, and must not become what takes the canary's traffic away.
+            Promotion::HookFailed { .. } | Promotion::Unconfirmed => Err(Refusal::MovedOn {
+                revision: number,
+                step: self.step,
+            }),
             Promotion::NotDue => {
                 let is_done = self.step >= self.spec.steps.len();
                 if is_done && self.pauses.is_empty() && !self.is_paused {
@@ -192,6 +231,15 @@ impl Rollout {
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn accepts_confirmation(&self, number: u64) -> Result<(), Refusal> {
+        match self.promotion {
+            Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
+            Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
+            Promotion::NotDue if self.is_promoted() => Err(Refusal::Promoted(number)),
+            Promotion::NotDue => Err(Refusal::NotAtTheEnd(number)),
         }
     }
 
@@ -217,6 +265,7 @@ impl Rollout {
         }
         match command {
             Command::Promote => self.promote(),
+            Command::Confirm => self.confirm(),
             Command::PromoteFull => self.promote_in_full(),
             Command::Abort => self.abort("", now),
             Command::Retry => self.retry(now),
@@ -227,10 +276,6 @@ impl Rollout {
     }
 
     fn promote(&mut self) {
-        if self.promotion != Promotion::NotDue {
-            self.confirm();
-            return;
-        }
         self.is_paused = false;
         if self.pauses.is_empty() {
             self.leave_step();
@@ -244,8 +289,8 @@ impl Rollout {
         match self.spec.steps.get(self.step) {
             Some(Step::Pause(_)) => self.leave_step(),
             Some(Step::Analysis(_)) if self.is_verdict_missing() => self.leave_step(),
-            Some(Step::Analysis(_) | Step::SetWeight(_)) => {}
-            None => self.is_waived = self.is_waived || lacks_evidence,
+            None if lacks_evidence => self.waived = Waived::Evidence,
+            Some(Step::Analysis(_) | Step::SetWeight(_)) | None => {}
         }
     }
 
@@ -258,7 +303,7 @@ impl Rollout {
 
     fn promote_in_full(&mut self) {
         self.aborted = None;
-        self.is_full = true;
+        self.waived = Waived::Everything;
         self.is_paused = false;
         self.pauses.clear();
         self.step = self.spec.steps.len();

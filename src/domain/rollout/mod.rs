@@ -8,15 +8,15 @@
 //!   holds the rollout where it is ([`PauseReason::NoEvidence`]), and so does an analysis that is a step. It goes on by itself when
 //!   the evidence comes, or when somebody promotes it all the same.
 //! - After the last step the canary keeps all traffic until it *is* the stable version: the hook says so by its success, or somebody
-//!   does with `promote`. Only then do the weights return. Until then no other version is begun ([`Rollout::compare`]).
+//!   does with `promote` ([`Command::Confirm`]). Only then do the weights return. Until then no other version is begun ([`Rollout::compare`]).
 //! - An inconclusive analysis freezes the canary's traffic: a pause may still run out, but no further weight is set.
 //!
 //! # How a shell drives it
 //!
-//! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease. A stepper's loop is:
+//! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease ([`desk`]). A stepper's loop is:
 //!
-//! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then [`Event::Begun`] if it was
-//!    started for a version of its own (harmless if that is being rolled out already), then each posted command.
+//! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then each posted command,
+//!    then [`Event::Begun`] if it was started for a version of its own (harmless if that is being rolled out already).
 //! 2. Wait for an event: a task came back, the moment of a [`Effect::WakeAt`], a command.
 //! 3. [`step`]. *Save the new record under the lease, by compare-and-set, before anything else*; commands up to
 //!    [`Rollout::commands_taken`] leave the inbox with it.
@@ -63,15 +63,18 @@
 
 mod arguments;
 mod command;
+pub mod desk;
 mod event;
 mod field_path;
 mod machine;
 mod outstanding;
 mod record;
+mod settle;
 mod spec;
 mod state;
 mod status;
 mod stored;
+mod summary;
 mod tree;
 
 pub use super::routes::Weight;
@@ -81,13 +84,11 @@ pub use field_path::{FieldPathError, value_at};
 pub use machine::step;
 pub use outstanding::AnalysisRequest;
 pub use record::{RECORD_VERSION, RecordError};
-pub use spec::{
-    AnalysisSite, Background, DestinationRuleRef, IstioRouting, KIND, RolloutSpec, Step, TcpRoute,
-    TlsRoute, VirtualServiceRef,
-};
+pub use spec::{AnalysisSite, Background, IstioRouting, KIND, RolloutSpec, Step};
 pub use state::{
     Aborted, Analysis, AnalysisKey, AnalysisKind, HookPolicy, Pause, PauseReason, Promotion,
-    Revision, Rollout, Settings, Supplied, Transition, Trouble, Version,
+    Revision, Rollout, Settings, Supplied, Transition, Trouble, Version, Waived,
 };
 pub use status::RolloutPhase;
-pub use tree::{Latest, MetricSummary, RunSummary, draw};
+pub use summary::{Latest, MetricSummary, RunSummary};
+pub use tree::draw;

@@ -215,7 +215,7 @@ impl Rollout {
             Some(Step::Pause(Some(duration))) if is_going => self
                 .pause_step_since()
                 .map(|since| after(after(since, *duration), A_MOMENT)),
-            _ => None,
+            Some(Step::Pause(_) | Step::SetWeight(_) | Step::Analysis(_)) | None => None,
         };
         let hook = match self.promotion {
             Promotion::Hook { begins_at, .. } => Some(begins_at),

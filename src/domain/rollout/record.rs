@@ -14,6 +14,7 @@ use super::Weight;
 use super::spec::RolloutSpec;
 use super::state::{
     Aborted, Analysis, Pause, Promotion, Revision, Rollout, Settings, Transition, Trouble, Version,
+    Waived,
 };
 use super::status::RolloutPhase;
 use super::stored;
@@ -90,8 +91,7 @@ struct Record {
     pauses: Vec<Pause>,
     is_paused: bool,
     aborted: Option<Aborted>,
-    is_full: bool,
-    is_waived: bool,
+    waived: Waived,
     promotion: Promotion,
     hook_output: String,
     background: Option<Analysis>,
@@ -131,8 +131,7 @@ impl Record {
             pauses,
             is_paused,
             aborted,
-            is_full,
-            is_waived,
+            waived,
             promotion,
             hook_output,
             background,
@@ -165,8 +164,7 @@ impl Record {
             pauses,
             is_paused,
             aborted,
-            is_full,
-            is_waived,
+            waived,
             promotion,
             hook_output,
             background,
@@ -202,8 +200,7 @@ impl Record {
             pauses,
             is_paused,
             aborted,
-            is_full,
-            is_waived,
+            waived,
             promotion,
             hook_output,
             background,
@@ -241,8 +238,7 @@ impl Record {
             pauses,
             is_paused,
             aborted,
-            is_full,
-            is_waived,
+            waived,
             promotion,
             hook_output,
             background,

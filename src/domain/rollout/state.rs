@@ -53,10 +53,8 @@ pub struct Rollout {
     pub is_paused: bool,
     /// Whether it was aborted.
     pub aborted: Option<Aborted>,
-    /// Whether it is promoted without steps, pauses and analyses.
-    pub is_full: bool,
-    /// Whether somebody promoted it without evidence.
-    pub is_waived: bool,
+    /// What somebody let it off.
+    pub waived: Waived,
     /// How far the canary is on its way to be the stable version.
     pub promotion: Promotion,
     /// What the hook last said.
@@ -170,6 +168,17 @@ impl PauseReason {
             Self::NoEvidence => "NoEvidence",
         }
     }
+}
+
+/// What somebody let a rollout off by promoting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waived {
+    /// It has to do all its steps, and to have evidence.
+    Nothing,
+    /// It may come to its end without evidence.
+    Evidence,
+    /// It is promoted without steps, pauses and analyses.
+    Everything,
 }
 
 /// That a rollout was aborted.
@@ -338,8 +347,7 @@ impl Rollout {
             traffic_since: None,
             pauses: Vec::new(),
             aborted: None,
-            is_full: false,
-            is_waived: false,
+            waived: Waived::Nothing,
             promotion: Promotion::NotDue,
             hook_output: String::new(),
             background: None,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::state::{Promotion, Rollout};
+use super::state::{Promotion, Rollout, Waived};
 
 /// Argo's phases of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ impl Rollout {
             "pauseConditions": pauses,
             "abort": self.aborted.is_some(),
             "abortedAt": self.aborted.as_ref().map(|aborted| aborted.at.to_string()),
-            "promoteFull": self.is_full,
+            "promoteFull": self.waived == Waived::Everything,
             "canary": {"weights": {
                 "canary": {"weight": self.routed.percent()},
                 "stable": {"weight": self.routed.rest().percent()},

@@ -6,6 +6,10 @@ pub(super) mod phase {
 
     use super::super::super::measurement::Phase;
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over references"
+    )]
     pub(in super::super) fn serialize<S: Serializer>(
         phase: &Phase,
         serializer: S,
@@ -63,6 +67,7 @@ pub(super) mod run_id {
 
     use super::super::super::run::RunId;
 
+    #[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
     pub(in super::super) fn serialize<S: Serializer>(
         run: &Option<RunId>,
         serializer: S,
@@ -114,6 +119,7 @@ pub(super) mod optional_duration {
 
     use super::super::super::duration::short;
 
+    #[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
     pub(in super::super) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
         serializer: S,

@@ -5,54 +5,11 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::super::measurement::Phase;
-use super::super::run::RunId;
 use super::Weight;
 use super::command::Command;
 use super::state::{Analysis, Revision, Rollout, Version};
 use super::status::RolloutPhase;
-
-/// What the service knows of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunSummary {
-    /// Which run.
-    pub run: RunId,
-    /// Its phase.
-    pub phase: Phase,
-    /// What its metrics have come to.
-    pub metrics: Vec<MetricSummary>,
-}
-
-/// What a metric of a run has come to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricSummary {
-    /// Its name.
-    pub name: String,
-    /// Its phase.
-    pub phase: Phase,
-    /// How many of its measurements were Successful.
-    pub successful: u64,
-    /// How many were Failed.
-    pub failed: u64,
-    /// How many were Inconclusive.
-    pub inconclusive: u64,
-    /// How many were Error.
-    pub error: u64,
-    /// Its newest measurement.
-    pub latest: Option<Latest>,
-}
-
-/// A metric's newest measurement.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Latest {
-    /// When it was taken.
-    pub at: Timestamp,
-    /// Its phase.
-    pub phase: Phase,
-    /// The values in it, or what there is instead, in one line.
-    pub values: String,
-    /// The condition that they were held against; empty where there was none.
-    pub condition: String,
-}
+use super::summary::{MetricSummary, RunSummary};
 
 /// How wide the labels of the head are.
 const LABEL: usize = 17;
@@ -94,7 +51,7 @@ pub fn draw(rollout: &Rollout, runs: &[RunSummary], posted: &[Command], now: Tim
 fn shown_status(rollout: &Rollout, posted: &[Command]) -> (RolloutPhase, String) {
     let is_ending = |command: &Command| match command {
         Command::Promote | Command::PromoteFull | Command::Resume => true,
-        Command::Abort | Command::Retry | Command::Pause => false,
+        Command::Confirm | Command::Abort | Command::Retry | Command::Pause => false,
     };
     let (phase, message) = rollout.status();
     if phase == RolloutPhase::Paused && posted.iter().any(is_ending) {

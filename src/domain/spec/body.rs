@@ -30,6 +30,8 @@ const MOST_NAMES: usize = 1_000;
 pub struct RunBody {
     /// What is to be analysed, in which namespace; with all that is wrong with the whole body.
     pub request: Request,
+    /// What the run is called; where nobody says, as its templates are.
+    pub name: Option<String>,
     /// The run's labels.
     pub labels: BTreeMap<String, String>,
     /// When the version first took traffic.
@@ -44,6 +46,7 @@ impl RunBody {
         let mut faults = Vec::new();
         let mut read = read_body(body, &mut faults, |fields| Self {
             request: read_request(fields),
+            name: read_name(fields),
             labels: read_labels(fields),
             not_before: read_moment(fields, "notBefore"),
             conclude_after: read_span(fields, "concludeAfter"),
@@ -134,6 +137,17 @@ fn read_request(fields: &mut Fields<'_, '_>) -> Request {
         ttl: fields.object("ttlStrategy", read_ttl),
         faults: Vec::new(),
     }
+}
+
+/// What a run is called: people read it, nothing goes by it.
+fn read_name(fields: &mut Fields<'_, '_>) -> Option<String> {
+    let name = fields.text("name").filter(|name| !name.is_empty())?;
+    let wrong = wrong_label_value(&name);
+    if let Some(wrong) = wrong {
+        fields.fault("name", wrong);
+        return None;
+    }
+    Some(name)
 }
 
 /// `name` says the same as `templateName`.
@@ -305,6 +319,7 @@ mod tests {
     fn a_body_has_the_words_of_argos_analysis() {
         let body = RunBody::read(&json!({
             "namespace": "bookinfo",
+            "name": "reviews-v2",
             "templates": [{"templateName": "a"}, {"name": "b", "clusterScope": true}],
             "args": [{"name": "x", "value": "1"}],
             "labels": {"app": "reviews"},
@@ -313,6 +328,7 @@ mod tests {
         }));
         assert_eq!(body.request.faults, []);
         assert_eq!(body.request.namespace, "bookinfo");
+        assert_eq!(body.name.as_deref(), Some("reviews-v2"));
         let names: Vec<(&str, bool)> = body
             .request
             .templates
@@ -330,6 +346,7 @@ mod tests {
         assert_eq!(
             faults(&json!({
                 "nameSpace": "x",
+                "name": "a\nb",
                 "templates": [{"name": "a", "templateName": "b"}, {}, "c"],
                 "spec": {"metrics": [{"name": "m", "foo": 1}]},
                 "labels": {"a b": "x", "c": 1, "d": "1\n2"},

@@ -131,7 +131,7 @@ mod tests {
         check(9950.0, r#""9950.0""#);
         check(-0.0, r#""-0.0""#);
         check(0.1 + 0.2, r#""0.30000000000000004""#);
-        check(f64::MIN_POSITIVE / 3.0, r#""7.41691286900693e-309""#);
+        check(f64::from_bits(1), r#""5e-324""#);
         check(f64::MAX, r#""1.7976931348623157e308""#);
         check(f64::NAN, r#""NaN""#);
         check(f64::INFINITY, r#""inf""#);

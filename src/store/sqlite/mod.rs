@@ -12,28 +12,32 @@
 mod desk;
 mod failure;
 mod file;
+mod leasing;
+mod opening;
 mod readers;
 mod records;
 mod runs;
 mod schema;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
-use tracing::error;
+use rusqlite::Connection;
 
-use desk::{Desk, Holding, Stamp, Taken};
+use desk::{Desk, Stamp, Taken};
 use file::OwnFile;
+use leasing::Untold;
+use opening::{prepare, reading, unusable, writing};
 use readers::Readers;
 use runs::{Fresh, Save};
 use schema::Unusable;
 use writer::Writer;
+
+pub use opening::OpenError;
 
 use super::plans::{Planner, Plans};
 use crate::domain::run::{Command, Run, RunId};
@@ -48,15 +52,6 @@ const READERS: usize = 2;
 /// How many leased runs one of them reads at a time.
 const READ_AT_ONCE: usize = 64;
 
-/// How long to wait for a program that has the file locked: somebody may look into it by hand.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The prepared statements that each connection keeps.
-const STATEMENTS: usize = 64;
-
-/// What is left of the write-ahead log's file after a burst, in bytes.
-const LARGEST_JOURNAL: i64 = 64 << 20;
-
 /// Runs and records in an SQLite file, or in memory.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -66,56 +61,6 @@ pub struct SqliteStore {
     writer: Writer,
     // Dropped last: whoever waits for the file finds it closed.
     _file: Option<OwnFile>,
-}
-
-/// Why a store cannot be opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// It is none of the stores that there are.
-    #[error("expected `sqlite:PATH` or `sqlite::memory:`, found `{0}`")]
-    Url(String),
-    /// Another process works on it.
-    #[error("`{}` is in use by another Skygate{}: give each a file of its own, or end that one", path.display(), Holder(*holder))]
-    InUse {
-        /// The file.
-        path: PathBuf,
-        /// The other process, if its number is known.
-        holder: Option<u32>,
-    },
-    /// A later version of Skygate has written it.
-    #[error("`{}` was written by a later version of Skygate: its schema is version {found}, and this one knows none above {}; use that version, or another file", path.display(), schema::VERSION)]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version of its schema.
-        found: i64,
-    },
-    /// It is the database of another program.
-    #[error("`{}` is a database of another program: give another path", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file or its folder is not as it should be.
-    #[error("cannot open `{}`: {why}", path.display())]
-    Failed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it, and what may help.
-        why: String,
-    },
-}
-
-/// Names a process where it is known.
-struct Holder(Option<u32>);
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(process) => write!(f, ", process {process}"),
-            None => Ok(()),
-        }
-    }
 }
 
 impl SqliteStore {
@@ -190,11 +135,7 @@ impl SqliteStore {
     /// Reads the runs that have been taken. They are given back unless the answer arrives.
     async fn read_taken(&self, taken: Vec<Taken>) -> Result<Untold, StoreError> {
         let plans = Arc::clone(&self.plans);
-        let mut untold = Untold {
-            desk: Arc::clone(&self.desk),
-            taken,
-            leased: Vec::new(),
-        };
+        let mut untold = Untold::new(Arc::clone(&self.desk), taken);
         self.read(move |connection| {
             untold.read(connection, &plans)?;
             Ok(untold)
@@ -213,96 +154,6 @@ impl SqliteStore {
             })
         });
         found.await.unwrap_or_else(|broken| broken)
-    }
-}
-
-/// Runs that have been taken, and whose holder hasn't been told yet: if he never is, they are given back.
-#[derive(Debug)]
-struct Untold {
-    desk: Arc<Desk>,
-    taken: Vec<Taken>,
-    leased: Vec<Leased>,
-}
-
-impl Untold {
-    fn read(&mut self, connection: &Connection, plans: &Plans) -> Result<(), StoreError> {
-        for taken in self.taken.clone() {
-            let inbox = runs::inbox(connection, taken.seq, 0);
-            let read = inbox.and_then(|inbox| {
-                let run = runs::load(connection, plans, taken.seq)?;
-                Ok(run.map(|run| (run, inbox)))
-            });
-            match read {
-                Ok(Some((run, (inbox, delivered)))) => {
-                    if self.desk.hand_over(taken, Holding::of(&run, delivered)) {
-                        let lease = taken.lease;
-                        self.leased.push(Leased { run, inbox, lease });
-                    }
-                }
-                // It has been deleted meanwhile.
-                Ok(None) => {}
-                Err(unreadable @ StoreError::Unreadable(..)) => {
-                    error!(error = %unreadable, "a run is left alone until the next start: {unreadable}");
-                    self.desk.set_aside(taken);
-                }
-                Err(broken) => return Err(broken),
-            }
-        }
-        Ok(())
-    }
-
-    fn tell(mut self) -> Vec<Leased> {
-        self.taken.clear();
-        std::mem::take(&mut self.leased)
-    }
-}
-
-impl Drop for Untold {
-    fn drop(&mut self) {
-        for taken in self.taken.drain(..) {
-            self.desk.give_back(taken);
-        }
-    }
-}
-
-/// The connection that writes.
-fn writing(path: &Path) -> Result<Connection, Unusable> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    prepare(&connection)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        let why = format!("its file system allows no journal but `{mode}`: use a local disk");
-        return Err(Unusable::Failed(why));
-    }
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", LARGEST_JOURNAL)?;
-    Ok(connection)
-}
-
-/// A connection that reads.
-fn reading(path: &Path) -> Result<Connection, Unusable> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    prepare(&connection)?;
-    Ok(connection)
-}
-
-fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.busy_timeout(PATIENCE)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // What is sorted is small, and there may be no other place to write to.
-    connection.pragma_update(None, "temp_store", "MEMORY")
-}
-
-fn unusable(path: &Path, why: Unusable) -> OpenError {
-    let path = path.to_owned();
-    match why {
-        Unusable::Foreign => OpenError::Foreign { path },
-        Unusable::Newer(found) => OpenError::Newer { path, found },
-        Unusable::Failed(why) => OpenError::Failed { path, why },
     }
 }
 
@@ -469,3 +320,6 @@ impl Records for SqliteStore {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

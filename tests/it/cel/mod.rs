@@ -9,6 +9,7 @@ use jiff::tz::Offset;
 use serde_json::{Value, json};
 use skygate::domain::condition::{Condition, ConditionError, Language, Scope};
 use skygate::domain::reading::{PathStep, Point, PointKind, Series};
+use skygate::domain::window::Step;
 
 fn holds_in(language: Language, condition: &str, result: &Value) -> Result<bool, ConditionError> {
     Condition::parse_as(language, condition)?.holds(&scope(result, &[]))
@@ -23,6 +24,8 @@ fn scope<'a>(result: &'a Value, series: &'a [Series]) -> Scope<'a> {
         result,
         series,
         zone: Offset::UTC,
+        step: Step::Minute,
+        now: Timestamp::UNIX_EPOCH,
     }
 }
 

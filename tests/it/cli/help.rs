@@ -25,11 +25,32 @@ fn of_all_commands() {
         "measure",
         "eval",
         "validate",
+        "templates",
+        "runs",
         "simulate-oap",
         "demo",
         "completions",
     ] {
         check(&format!("help_{command}"), &[command, "--help"]);
+    }
+}
+
+#[test]
+fn of_all_commands_about_a_service() {
+    for command in [
+        "templates apply",
+        "templates list",
+        "templates get",
+        "templates delete",
+        "runs list",
+        "runs get",
+        "runs watch",
+        "runs terminate",
+        "runs delete",
+        "runs rerun",
+    ] {
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        check(&format!("help_{}", command.replace(' ', "_")), &args);
     }
 }
 

@@ -9,6 +9,7 @@ mod pipelines;
 mod process;
 mod reports;
 mod secrets;
+mod server;
 mod serve;
 mod signals;
 #[cfg(unix)]

@@ -73,7 +73,7 @@ fn a_step_of_github_actions_is_told() {
     assert_eq!(ended.stderr.matches(ANNOTATION).count(), 1, "{ended:#?}");
     let summary = step.read("summary");
     assert!(
-        summary.starts_with("summary of before\n## Failed: apdex\n"),
+        summary.starts_with("summary of before\n\n## Failed: apdex\n"),
         "{summary}"
     );
     let outputs = step.read("output");
@@ -137,7 +137,7 @@ fn a_summary_leaves_out_what_there_is_no_room_for() {
     };
     check(100_000, &|added| added.contains("How it was measured"));
     check(800, &|added| {
-        added.starts_with("## Failed: apdex\n") && !added.contains("How it was measured")
+        added.starts_with("\n## Failed: apdex\n") && !added.contains("How it was measured")
     });
     let ended = check(10, &str::is_empty);
     assert!(

@@ -160,6 +160,12 @@ impl Running {
         assert!(sent.status.success(), "{sent:?}");
     }
 
+    /// Kills it, and waits until it is gone.
+    pub(super) fn kill(&mut self) {
+        self.child.kill().expect("a child of ours");
+        self.child.wait().expect("a child of ours");
+    }
+
     /// Waits for its end: its code, and what the output that is not followed holds.
     pub(super) fn end(mut self) -> (Option<i32>, String) {
         let code = wait(&mut self.child, &self.command);

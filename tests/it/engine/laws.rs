@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -16,7 +15,8 @@ use skygate::store::MemoryStore;
 use tokio::runtime::Runtime;
 
 use crate::harness::{
-    FakeSource, HandClock, Rehearsal, Say, Ticking, at, fake_plan, live_for, metric, run_of, start,
+    FakeSource, HandClock, Rehearsal, Say, Ticking, at, at_once, fake_plan, live_for, metric,
+    run_of, start,
 };
 
 /// What happens.
@@ -99,17 +99,17 @@ struct World {
 impl World {
     async fn new(plan: &Arc<Plan>, letters: &str) -> Self {
         let clock = HandClock::new();
-        let memory = Arc::<MemoryStore>::default();
+        let kept: Arc<dyn Store> = Arc::<MemoryStore>::default();
         let engine = || {
             let script = {
-                let (memory, letters) = (Arc::clone(&memory), letters.to_owned());
+                let (kept, letters) = (Arc::clone(&kept), letters.to_owned());
                 move |_: &str, _| {
-                    let letter = said(&letters, number_in_flight(&memory));
+                    let letter = said(&letters, number_in_flight(kept.as_ref()));
                     (Say::from_letter(letter), Duration::from_secs(2))
                 }
             };
             let source = FakeSource::new(clock.clone(), script);
-            Rehearsal::over(Arc::clone(&memory), clock.clone(), source)
+            Rehearsal::over(Arc::clone(&kept), clock.clone(), source)
         };
         let engines = [engine(), engine()];
         let run = run_of("r", plan, start());
@@ -213,11 +213,8 @@ fn id() -> RunId {
 }
 
 /// What was begun last, as the saved run says.
-fn number_in_flight(memory: &MemoryStore) -> u64 {
-    let run = memory
-        .get(&id())
-        .now_or_never()
-        .expect("memory answers at once");
+fn number_in_flight(kept: &dyn Store) -> u64 {
+    let run = at_once(kept.get(&id()));
     let run = run.expect("a working store").expect("a known run");
     // Whoever has lost his lease may ask for nothing at all; what he gets is refused.
     run.metrics[0]

@@ -8,11 +8,26 @@ use skygate::domain::measurement::Phase;
 use skygate::domain::plan::Plan;
 use skygate::domain::run::{Command, Run, RunId};
 use skygate::ports::Clock;
-use skygate::store::MemoryStore;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::harness::{FakeSource, Rehearsal, fake_plan, history, metric, run_of, since, start};
+use crate::harness::{
+    FakeSource, Make, Rehearsal, fake_plan, history, metric, over_every_store, run_of, since, start,
+};
+
+over_every_store!(
+    #[tokio::test(start_paused = true)]
+    it_sleeps_until_something_is_due,
+    it_wakes_for_a_new_run,
+    it_wakes_for_a_command,
+    it_stops_when_what_is_under_way_is_done,
+    what_was_stopped_goes_on_in_the_next_loop,
+    a_failing_store_is_asked_again_after_a_second,
+    a_worker_that_panics_is_followed_by_another_once_its_lease_is_over,
+    a_measurement_that_outlasts_a_lease_keeps_it,
+    a_lease_that_can_not_be_renewed_in_time_is_lost_quietly,
+    more_runs_than_workers_are_all_measured
+);
 
 /// More seconds than any run in a test takes.
 const TOO_LONG: u32 = 10_000;
@@ -68,10 +83,10 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// A loop whose source says these letters, each after `seconds`.
-fn looping(letters: &str, seconds: u64) -> Looping {
+fn looping(make: Make, letters: &str, seconds: u64) -> Looping {
     let clock = clock();
     let source = FakeSource::taking(Duration::from_secs(seconds), clock.clone(), letters);
-    Looping::begin(Rehearsal::new(clock, source))
+    Looping::begin(Rehearsal::over(make(), clock, source))
 }
 
 fn every_minute(more: &str) -> Arc<Plan> {
@@ -87,17 +102,15 @@ fn ended(run: &Run) -> i64 {
     since(start(), run.completed_at.expect("an end"))
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_sleeps_until_something_is_due() {
-    let looping = looping("S", 0);
+async fn it_sleeps_until_something_is_due(make: Make) {
+    let looping = looping(make, "S", 0);
     let id = looping.start("a", &every_minute("count: 4")).await;
     assert_eq!(looping.outcome(&id).await.phase, Phase::Successful);
     assert_eq!(looping.end().await.source.moments(), [0, 60, 120, 180]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_wakes_for_a_new_run() {
-    let looping = looping("S", 0);
+async fn it_wakes_for_a_new_run(make: Make) {
+    let looping = looping(make, "S", 0);
     pass(100).await;
     let first = looping.start("a", &every_minute("count: 2")).await;
     pass(10).await;
@@ -107,9 +120,8 @@ async fn it_wakes_for_a_new_run() {
     assert_eq!(looping.end().await.source.moments(), [100, 110, 160]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_wakes_for_a_command() {
-    let looping = looping("S", 0);
+async fn it_wakes_for_a_command(make: Make) {
+    let looping = looping(make, "S", 0);
     let id = looping.start("a", &every_minute("count: 4")).await;
     pass(75).await;
     let posted = looping.stage.engine.post(&id, Command::Terminate).await;
@@ -118,9 +130,8 @@ async fn it_wakes_for_a_command() {
     assert_eq!((run.message.as_str(), ended(&run)), ("Run Terminated", 75));
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_stops_when_what_is_under_way_is_done() {
-    let looping = looping("S", 40);
+async fn it_stops_when_what_is_under_way_is_done(make: Make) {
+    let looping = looping(make, "S", 40);
     let id = looping.start("a", &every_minute("count: 4")).await;
     let other = every_minute("count: 1, initialDelay: 20s");
     let other = looping.start("b", &other).await;
@@ -134,9 +145,8 @@ async fn it_stops_when_what_is_under_way_is_done() {
     assert_eq!(stage.get(&other).await.phase, Phase::Running);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_was_stopped_goes_on_in_the_next_loop() {
-    let looping = looping("S", 0);
+async fn what_was_stopped_goes_on_in_the_next_loop(make: Make) {
+    let looping = looping(make, "S", 0);
     let id = looping.start("a", &every_minute("count: 3")).await;
     pass(70).await;
     let stage = looping.end().await;
@@ -146,10 +156,9 @@ async fn what_was_stopped_goes_on_in_the_next_loop() {
     assert_eq!(next.end().await.source.moments(), [0, 60, 670]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_failing_store_is_asked_again_after_a_second() {
+async fn a_failing_store_is_asked_again_after_a_second(make: Make) {
     for method in ["lease_due", "next_due"] {
-        let looping = looping("S", 0);
+        let looping = looping(make, "S", 0);
         pass(5).await;
         looping.stage.store.fail(method, 3);
         let id = looping.start("a", &every_minute("count: 2")).await;
@@ -164,9 +173,8 @@ async fn a_failing_store_is_asked_again_after_a_second() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_panics_is_followed_by_another_once_its_lease_is_over() {
-    let looping = looping("S", 0);
+async fn a_worker_that_panics_is_followed_by_another_once_its_lease_is_over(make: Make) {
+    let looping = looping(make, "S", 0);
     looping.stage.store.panic("release");
     let id = looping.start("a", &every_minute("count: 2")).await;
     let other = looping.start("b", &every_minute("count: 2")).await;
@@ -185,13 +193,12 @@ async fn a_worker_that_panics_is_followed_by_another_once_its_lease_is_over() {
     assert_eq!(looping.stage.source.asked().len(), 5);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_measurement_that_outlasts_a_lease_keeps_it() {
-    let memory = Arc::<MemoryStore>::default();
+async fn a_measurement_that_outlasts_a_lease_keeps_it(make: Make) {
+    let kept = make();
     let clock = clock();
     let engine = || {
         let source = FakeSource::taking(Duration::from_mins(10), clock.clone(), "S");
-        Looping::begin(Rehearsal::over(Arc::clone(&memory), clock.clone(), source))
+        Looping::begin(Rehearsal::over(Arc::clone(&kept), clock.clone(), source))
     };
     let (one, two) = (engine(), engine());
     let id = one.start("a", &every_minute("count: 2")).await;
@@ -202,9 +209,8 @@ async fn a_measurement_that_outlasts_a_lease_keeps_it() {
     assert_eq!(one.source.asked().len() + two.source.asked().len(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_can_not_be_renewed_in_time_is_lost_quietly() {
-    let looping = looping("S", 200);
+async fn a_lease_that_can_not_be_renewed_in_time_is_lost_quietly(make: Make) {
+    let looping = looping(make, "S", 200);
     // Longer than a lease lasts, from the first renewal on.
     looping.stage.store.fail("renew", 150);
     let id = looping.start("a", &every_minute("count: 2")).await;
@@ -217,10 +223,9 @@ async fn a_lease_that_can_not_be_renewed_in_time_is_lost_quietly() {
     assert_eq!((history(&run).as_str(), numbers), ("SS", vec![1, 2]));
 }
 
-#[tokio::test(start_paused = true)]
-async fn more_runs_than_workers_are_all_measured() {
+async fn more_runs_than_workers_are_all_measured(make: Make) {
     const RUNS: usize = 700;
-    let looping = looping("S", 10);
+    let looping = looping(make, "S", 10);
     let plan = every_minute("count: 1");
     let mut ids = Vec::new();
     for i in 0..RUNS {

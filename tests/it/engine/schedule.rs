@@ -7,7 +7,8 @@ use serde_json::Value;
 use skygate::domain::measurement::Phase;
 
 use crate::harness::{
-    FakeSource, HandClock, Rehearsal, Say, fake_plan, metric, run_of, since, start,
+    FakeSource, HandClock, Make, Rehearsal, Say, fake_plan, metric, over_every_store, run_of,
+    since, start,
 };
 
 /// What the strict level of checking refuses, and Argo takes for something else.
@@ -62,8 +63,12 @@ fn written(spec: &Value) -> String {
     metric(spec["name"].as_str().expect("a name"), &more.join(", "))
 }
 
-#[tokio::test]
-async fn the_engine_measures_when_argo_does() {
+over_every_store!(
+    #[tokio::test]
+    the_engine_measures_when_argo_does
+);
+
+async fn the_engine_measures_when_argo_does(make: Make) {
     let cases = cases();
     assert_eq!(cases.len(), 8);
     for case in &cases {
@@ -81,7 +86,7 @@ async fn the_engine_measures_when_argo_does() {
 
         let clock = HandClock::new();
         let source = FakeSource::new(clock.clone(), scripts);
-        let stage = Rehearsal::new(clock.clone(), source);
+        let stage = Rehearsal::over(make(), clock.clone(), source);
         let run = run_of("a", &plan, start());
         let id = run.id.clone();
         stage.engine.start(&run).await.expect("a new run");

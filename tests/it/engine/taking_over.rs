@@ -7,13 +7,29 @@ use skygate::domain::measurement::Phase;
 use skygate::domain::plan::Plan;
 use skygate::domain::run::{Command, Run, RunId};
 use skygate::engine::Engine;
-use skygate::ports::{Store, StoreError};
-use skygate::store::MemoryStore;
+use skygate::ports::StoreError;
 
 use crate::harness::{
-    FakeSource, HandClock, Rehearsal, at, fake_plan, history, live_for, metric, moments, run_of,
-    start,
+    FakeSource, HandClock, Make, Rehearsal, at, at_once, fake_plan, history, live_for, metric,
+    moments, over_every_store, run_of, start,
 };
+
+over_every_store!(
+    #[tokio::test]
+    a_command_posted_while_it_is_measured_is_taken_at_once,
+    a_command_posted_under_a_lease_that_is_lost_is_not_lost,
+    a_command_that_died_with_its_holder_is_taken_by_the_next,
+    wherever_an_engine_dies_the_next_one_ends_the_run_the_same,
+    whoever_takes_over_goes_on_with_the_same_measurement,
+    what_comes_after_the_lease_is_refused,
+    a_late_answer_that_nobody_has_waited_for_is_kept,
+    two_engines_share_the_work_and_do_nothing_twice,
+    a_store_that_fails_is_asked_again,
+    a_store_that_fails_for_longer_than_a_lease_costs_a_repetition_and_no_more,
+    a_source_that_panics_is_an_error_like_any_other,
+    a_source_that_always_panics_ends_the_run_as_an_error,
+    a_run_that_is_deleted_while_it_is_measured_is_gone
+);
 
 /// How long a lease lasts.
 const LEASE: u64 = 120;
@@ -28,18 +44,22 @@ fn id() -> RunId {
 }
 
 /// An engine with a clock and a store of its own, and a run of `plan` that it has accepted.
-async fn stage(letters: &str, plan: &Arc<Plan>) -> (Rehearsal, Arc<HandClock>) {
+async fn stage(make: Make, letters: &str, plan: &Arc<Plan>) -> (Rehearsal, Arc<HandClock>) {
     let clock = HandClock::new();
-    let stage = Rehearsal::new(clock.clone(), FakeSource::saying(clock.clone(), letters));
+    let stage = Rehearsal::over(
+        make(),
+        clock.clone(),
+        FakeSource::saying(clock.clone(), letters),
+    );
     accept(&stage.engine, plan).await;
     (stage, clock)
 }
 
 /// The same with an engine whose source answers when it is let.
-async fn gated_stage(letters: &str, plan: &Arc<Plan>) -> (Rehearsal, Arc<HandClock>) {
+async fn gated_stage(make: Make, letters: &str, plan: &Arc<Plan>) -> (Rehearsal, Arc<HandClock>) {
     let clock = HandClock::new();
     let source = FakeSource::saying(clock.clone(), letters).gated();
-    let stage = Rehearsal::new(clock.clone(), source);
+    let stage = Rehearsal::over(make(), clock.clone(), source);
     accept(&stage.engine, plan).await;
     (stage, clock)
 }
@@ -52,7 +72,7 @@ async fn accept(engine: &Engine, plan: &Arc<Plan>) {
 /// Another engine on the same store, with a source of its own.
 fn another(stage: &Rehearsal, clock: &Arc<HandClock>, letters: &str) -> Rehearsal {
     let source = FakeSource::saying(clock.clone(), letters);
-    Rehearsal::over(Arc::clone(&stage.memory), clock.clone(), source)
+    Rehearsal::over(Arc::clone(&stage.kept), clock.clone(), source)
 }
 
 /// The numbers of a run's kept measurements.
@@ -64,9 +84,8 @@ fn numbers(run: &Run) -> Vec<u64> {
 /// More steps than a tick that isn't held up takes.
 const ALL: usize = 100;
 
-#[tokio::test]
-async fn a_command_posted_while_it_is_measured_is_taken_at_once() {
-    let (stage, clock) = gated_stage("S", &minutely("count: 5")).await;
+async fn a_command_posted_while_it_is_measured_is_taken_at_once(make: Make) {
+    let (stage, clock) = gated_stage(make, "S", &minutely("count: 5")).await;
     let mut tick = stage.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());
     assert_eq!(stage.source.moments(), [0]);
@@ -91,9 +110,8 @@ async fn a_command_posted_while_it_is_measured_is_taken_at_once() {
     assert_eq!((history(&run).as_str(), run.has_evidence()), ("", false));
 }
 
-#[tokio::test]
-async fn a_command_posted_under_a_lease_that_is_lost_is_not_lost() {
-    let (dead, clock) = gated_stage("S", &minutely("count: 5")).await;
+async fn a_command_posted_under_a_lease_that_is_lost_is_not_lost(make: Make) {
+    let (dead, clock) = gated_stage(make, "S", &minutely("count: 5")).await;
     let mut tick = dead.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());
     dead.engine
@@ -116,9 +134,8 @@ async fn a_command_posted_under_a_lease_that_is_lost_is_not_lost() {
     assert!(heir.source.asked().is_empty() && !run.has_evidence());
 }
 
-#[tokio::test]
-async fn a_command_that_died_with_its_holder_is_taken_by_the_next() {
-    let (dead, clock) = stage("S", &minutely("count: 5")).await;
+async fn a_command_that_died_with_its_holder_is_taken_by_the_next(make: Make) {
+    let (dead, clock) = stage(make, "S", &minutely("count: 5")).await;
     dead.engine
         .post(&id(), Command::Terminate)
         .await
@@ -134,11 +151,10 @@ async fn a_command_that_died_with_its_holder_is_taken_by_the_next() {
     assert_eq!(dead.get(&id()).await.message, "Run Terminated");
 }
 
-#[tokio::test]
-async fn wherever_an_engine_dies_the_next_one_ends_the_run_the_same() {
+async fn wherever_an_engine_dies_the_next_one_ends_the_run_the_same(make: Make) {
     let plan = minutely("count: 4, failureLimit: 2");
     let letters = "SFES";
-    let (undisturbed, clock) = stage(letters, &plan).await;
+    let (undisturbed, clock) = stage(make, letters, &plan).await;
     undisturbed.play(|due| clock.move_to(due)).await;
     let expected = undisturbed.get(&id()).await;
     assert_eq!(
@@ -148,7 +164,7 @@ async fn wherever_an_engine_dies_the_next_one_ends_the_run_the_same() {
 
     let mut places = 0;
     for steps in 0.. {
-        let (dead, clock) = stage(letters, &plan).await;
+        let (dead, clock) = stage(make, letters, &plan).await;
         dead.tick().await.expect("a working store");
         clock.move_to(at(60));
         let mut tick = dead.ticking();
@@ -175,9 +191,8 @@ async fn wherever_an_engine_dies_the_next_one_ends_the_run_the_same() {
     assert!(places > 8, "a tick has more places to die than {places}");
 }
 
-#[tokio::test]
-async fn whoever_takes_over_goes_on_with_the_same_measurement() {
-    let (dead, clock) = gated_stage("F", &minutely("count: 2")).await;
+async fn whoever_takes_over_goes_on_with_the_same_measurement(make: Make) {
+    let (dead, clock) = gated_stage(make, "F", &minutely("count: 2")).await;
     let mut tick = dead.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());
     drop(tick);
@@ -196,9 +211,8 @@ async fn whoever_takes_over_goes_on_with_the_same_measurement() {
     assert_eq!((numbers(&run), moments(&run)), (vec![1], vec![120]));
 }
 
-#[tokio::test]
-async fn what_comes_after_the_lease_is_refused() {
-    let (late, clock) = gated_stage("F", &minutely("count: 2")).await;
+async fn what_comes_after_the_lease_is_refused(make: Make) {
+    let (late, clock) = gated_stage(make, "F", &minutely("count: 2")).await;
     let mut tick = late.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());
 
@@ -214,9 +228,8 @@ async fn what_comes_after_the_lease_is_refused() {
     assert_eq!(history(&heir.get(&id()).await), "SS");
 }
 
-#[tokio::test]
-async fn a_late_answer_that_nobody_has_waited_for_is_kept() {
-    let (late, clock) = gated_stage("F", &minutely("count: 2, failureLimit: 1")).await;
+async fn a_late_answer_that_nobody_has_waited_for_is_kept(make: Make) {
+    let (late, clock) = gated_stage(make, "F", &minutely("count: 2, failureLimit: 1")).await;
     let mut tick = late.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());
     clock.move_to(at(10 * LEASE));
@@ -225,13 +238,12 @@ async fn a_late_answer_that_nobody_has_waited_for_is_kept() {
     assert_eq!(history(&late.get(&id()).await), "F");
 }
 
-#[tokio::test]
-async fn two_engines_share_the_work_and_do_nothing_twice() {
+async fn two_engines_share_the_work_and_do_nothing_twice(make: Make) {
     let clock = HandClock::new();
-    let memory = Arc::<MemoryStore>::default();
+    let kept = make();
     let engine = || {
         let source = FakeSource::taking(Duration::from_secs(7), clock.clone(), "SSFS");
-        Rehearsal::over(Arc::clone(&memory), clock.clone(), source)
+        Rehearsal::over(Arc::clone(&kept), clock.clone(), source)
     };
     let (a, b) = (engine(), engine());
     let plan = minutely("count: 6, failureLimit: 6");
@@ -244,7 +256,7 @@ async fn two_engines_share_the_work_and_do_nothing_twice() {
         let (of_a, of_b) = tokio::join!(a.tick(), b.tick());
         of_a.expect("its leases");
         of_b.expect("its leases");
-        match memory.next_due().await.expect("a working store") {
+        match at_once(kept.next_due()).expect("a working store") {
             Some(due) => clock.move_to(due),
             None => break,
         }
@@ -256,11 +268,10 @@ async fn two_engines_share_the_work_and_do_nothing_twice() {
     assert_eq!(asked, 20 * 6);
 }
 
-#[tokio::test]
-async fn a_store_that_fails_is_asked_again() {
+async fn a_store_that_fails_is_asked_again(make: Make) {
     // A second's wait for each failure: before the measurement is begun, or after it is done.
     for (method, begun) in [("save", [3, 63]), ("release", [0, 60])] {
-        let (stage, clock) = stage("S", &minutely("count: 2")).await;
+        let (stage, clock) = stage(make, "S", &minutely("count: 2")).await;
         stage.store.fail(method, 3);
         stage.play(|due| clock.move_to(due)).await;
         assert!(stage.store.has_failed());
@@ -273,9 +284,8 @@ async fn a_store_that_fails_is_asked_again() {
     }
 }
 
-#[tokio::test]
-async fn a_store_that_fails_for_longer_than_a_lease_costs_a_repetition_and_no_more() {
-    let (stage, clock) = stage("S", &minutely("count: 2")).await;
+async fn a_store_that_fails_for_longer_than_a_lease_costs_a_repetition_and_no_more(make: Make) {
+    let (stage, clock) = stage(make, "S", &minutely("count: 2")).await;
     let mut tick = stage.ticking();
     // The run is saved as being measured; its answer can't be.
     assert!(live_for(&mut tick, 5).await.is_none());
@@ -295,9 +305,8 @@ async fn a_store_that_fails_for_longer_than_a_lease_costs_a_repetition_and_no_mo
     assert_eq!(stage.source.asked().len(), 3);
 }
 
-#[tokio::test]
-async fn a_source_that_panics_is_an_error_like_any_other() {
-    let (stage, clock) = stage("!SS", &minutely("count: 2")).await;
+async fn a_source_that_panics_is_an_error_like_any_other(make: Make) {
+    let (stage, clock) = stage(make, "!SS", &minutely("count: 2")).await;
     stage.play(|due| clock.move_to(due)).await;
     let run = stage.get(&id()).await;
     assert_eq!(
@@ -311,17 +320,15 @@ async fn a_source_that_panics_is_an_error_like_any_other() {
     assert_eq!(moments(&run), [0, 10, 70]);
 }
 
-#[tokio::test]
-async fn a_source_that_always_panics_ends_the_run_as_an_error() {
-    let (stage, clock) = stage("!", &minutely("count: 2")).await;
+async fn a_source_that_always_panics_ends_the_run_as_an_error(make: Make) {
+    let (stage, clock) = stage(make, "!", &minutely("count: 2")).await;
     stage.play(|due| clock.move_to(due)).await;
     let run = stage.get(&id()).await;
     assert_eq!((run.phase, history(&run).as_str()), (Phase::Error, "EEEEE"));
 }
 
-#[tokio::test]
-async fn a_run_that_is_deleted_while_it_is_measured_is_gone() {
-    let (stage, _clock) = gated_stage("S", &minutely("count: 5")).await;
+async fn a_run_that_is_deleted_while_it_is_measured_is_gone(make: Make) {
+    let (stage, _clock) = gated_stage(make, "S", &minutely("count: 5")).await;
     let mut watched = stage.engine.watch(&id()).await.unwrap().unwrap();
     let mut tick = stage.ticking();
     assert!(live_for(&mut tick, ALL).await.is_none());

@@ -33,7 +33,7 @@ pub(crate) use rehearsal::{Rehearsal, Ticking, live_for};
 pub(crate) use service::{Answer, LIMIT, Served, Setup, ago, client, simulated, stable};
 pub(crate) use source::{FakeSource, Say, read_by_letter};
 pub(crate) use stage::Stage;
-pub(crate) use store::FaultyStore;
+pub(crate) use store::{FaultyStore, Make, at_once, over_every_store, planner, sqlite};
 
 /// The template of the original use case, as users get it.
 pub(crate) const SEED: &str = include_str!("../../../api/examples/apdex.yaml");

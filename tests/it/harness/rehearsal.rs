@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use skygate::domain::run::{Run, RunId};
 use skygate::engine::Engine;
 use skygate::ports::{Clock, MetricSource, Store, StoreError};
-use skygate::store::MemoryStore;
 
-use super::{FakeSource, FaultyStore};
+use super::{FakeSource, FaultyStore, at_once};
 
 /// More ticks than any run in a test takes: one that comes here never ends.
 const TOO_MANY_TICKS: usize = 10_000;
@@ -18,7 +17,8 @@ const TOO_MANY_TICKS: usize = 10_000;
 /// An engine over a [`FaultyStore`] and a [`FakeSource`].
 #[derive(Clone, Debug)]
 pub(crate) struct Rehearsal {
-    pub(crate) memory: Arc<MemoryStore>,
+    /// What the engine's store is around.
+    pub(crate) kept: Arc<dyn Store>,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) source: Arc<FakeSource>,
     pub(crate) engine: Engine,
@@ -26,18 +26,9 @@ pub(crate) struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// With a store of its own.
-    pub(crate) fn new(clock: Arc<dyn Clock>, source: FakeSource) -> Self {
-        Self::over(Arc::default(), clock, source)
-    }
-
     /// Over a store that others may work on too.
-    pub(crate) fn over(
-        memory: Arc<MemoryStore>,
-        clock: Arc<dyn Clock>,
-        source: FakeSource,
-    ) -> Self {
-        let store = Arc::new(FaultyStore::over(Arc::clone(&memory)));
+    pub(crate) fn over(kept: Arc<dyn Store>, clock: Arc<dyn Clock>, source: FakeSource) -> Self {
+        let store = Arc::new(FaultyStore::over(Arc::clone(&kept)));
         let source = Arc::new(source);
         let engine = Engine::new(
             Arc::clone(&clock),
@@ -45,7 +36,7 @@ impl Rehearsal {
             Arc::clone(&source) as Arc<dyn MetricSource>,
         );
         Self {
-            memory,
+            kept,
             store,
             source,
             engine,
@@ -82,7 +73,7 @@ impl Rehearsal {
 
     /// A run as it was last saved.
     pub(crate) async fn get(&self, id: &RunId) -> Run {
-        let run = self.memory.get(id).await.expect("a working store");
+        let run = at_once(self.kept.get(id)).expect("a working store");
         run.expect("a known run")
     }
 }

@@ -1,20 +1,74 @@
 //! A store that fails, and in which one can die.
 
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use skygate::domain::analysis::Analysis;
+use skygate::domain::plan::{Overrides, Plan, Server};
 use skygate::domain::run::{Command, Run, RunId};
 use skygate::ports::{
     Inserted, Lease, Leased, Next, RequestKey, RunQuery, Store, StoreError, Tally,
 };
-use skygate::store::MemoryStore;
+use skygate::store::{Planner, SqliteStore};
 
-/// A store in memory that takes its time as a real one does: whoever asks can be dropped before anything is done, and after that
-/// but before he hears of it. It fails where it is told to.
-#[derive(Debug, Default)]
+/// Makes a store of one kind.
+pub(crate) type Make = fn() -> Arc<dyn Store>;
+
+/// Runs these tests over stores of every kind; each takes a [`Make`].
+macro_rules! over_every_store {
+    (#[$attribute:meta] $($test:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[$attribute]
+            async fn $test() {
+                super::$test(|| std::sync::Arc::new(skygate::store::MemoryStore::default())).await;
+            })*
+        }
+
+        mod in_sqlite {
+            $(#[$attribute]
+            async fn $test() {
+                super::$test(crate::harness::sqlite).await;
+            })*
+        }
+    };
+}
+pub(crate) use over_every_store;
+
+/// Plans once more what [`super::fake_plan`] has planned.
+pub(crate) fn planner() -> Arc<Planner> {
+    Arc::new(|analysis: &Analysis| {
+        let server = Some(Server::Named("fake".to_owned()));
+        Plan::make_again(analysis, &Overrides { server }, &|_, _, _| {
+            Err("there are none".to_owned())
+        })
+    })
+}
+
+/// A store in SQLite that knows the plans of [`super::fake_plan`].
+pub(crate) fn sqlite() -> Arc<dyn Store> {
+    Arc::new(SqliteStore::in_memory(planner()).expect("a store in memory"))
+}
+
+/// What `future` comes to, without anybody else's getting a turn meanwhile: a store with threads of its own answers as one in memory does,
+/// so that tests step through both alike, and a paused runtime doesn't take waiting for a thread for having nothing to do.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
+            return answer;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// A store that takes its time: whoever asks can be dropped before anything is done, and after that but before he hears of it.
+/// It fails where it is told to.
+#[derive(Debug)]
 pub(crate) struct FaultyStore {
-    inner: Arc<MemoryStore>,
+    inner: Arc<dyn Store>,
     faults: Mutex<Vec<(&'static str, Fault)>>,
 }
 
@@ -22,12 +76,14 @@ pub(crate) struct FaultyStore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Broken,
+    /// It does as asked, and fails to say so.
+    Unanswered,
     Panic,
 }
 
 impl FaultyStore {
     /// Around `inner`.
-    pub(crate) fn over(inner: Arc<MemoryStore>) -> Self {
+    pub(crate) fn over(inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
             faults: Mutex::default(),
@@ -37,6 +93,16 @@ impl FaultyStore {
     /// The next `times` calls of `method` fail as those of a store in trouble do.
     pub(crate) fn fail(&self, method: &'static str, times: usize) {
         self.add(method, Fault::Broken, times);
+    }
+
+    /// The next call of `method` does as asked, and fails all the same.
+    pub(crate) fn leave_unanswered(&self, method: &'static str) {
+        self.add(method, Fault::Unanswered, 1);
+    }
+
+    /// No call fails any more.
+    pub(crate) fn mend(&self) {
+        self.faults.lock().expect("no panic").clear();
     }
 
     /// The next call of `method` panics.
@@ -66,14 +132,18 @@ impl FaultyStore {
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         tokio::task::yield_now().await;
-        match self.take(method) {
+        let fault = self.take(method);
+        match fault {
             Some(Fault::Broken) => return Err(StoreError::Broken("as told".to_owned())),
             Some(Fault::Panic) => panic!("as told"),
-            None => {}
+            Some(Fault::Unanswered) | None => {}
         }
-        let answer = call.await;
+        let answer = at_once(call);
         tokio::task::yield_now().await;
-        answer
+        match fault {
+            Some(_) => Err(StoreError::Broken("it was done".to_owned())),
+            None => answer,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::Offset;
 use regex::Regex;
 use serde_json::{Value, json};
@@ -403,6 +404,7 @@ fn evaluate(case: &Value) -> (Phase, String) {
         series: &[],
         zone: Offset::UTC,
         step: skygate::domain::window::Step::default(),
+        now: Timestamp::UNIX_EPOCH,
     };
     let judgement = phase_of(success.as_ref(), failure.as_ref(), &scope);
     (judgement.phase, judgement.message)

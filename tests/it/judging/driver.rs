@@ -16,7 +16,7 @@ use skygate::domain::run::{Effect, Event, Run, RunId, step};
 use skygate::domain::window::{Step, WindowSpec};
 
 /// The moment at which the virtual clock shows `ms`.
-pub(super) fn at(ms: i64) -> Timestamp {
+pub(crate) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(1_800_000_000_000 + ms).expect("a moment near 2027")
 }
 
@@ -26,7 +26,7 @@ pub(super) fn seconds(moment: Timestamp) -> f64 {
 }
 
 /// A metric that reads something, with Argo's defaults.
-pub(super) fn metric(name: &str, interval: Option<u64>) -> MetricPlan {
+pub(crate) fn metric(name: &str, interval: Option<u64>) -> MetricPlan {
     MetricPlan {
         name: name.to_owned(),
         interval: interval.map(Duration::from_secs),
@@ -55,7 +55,7 @@ pub(super) fn metric(name: &str, interval: Option<u64>) -> MetricPlan {
 }
 
 /// A run of these metrics, created at 0.
-pub(super) fn run_of(metrics: Vec<MetricPlan>) -> Run {
+pub(crate) fn run_of(metrics: Vec<MetricPlan>) -> Run {
     let plan = Plan {
         analysis: Arc::new(Analysis::of_written("bookinfo", &Value::Null)),
         metrics,
@@ -74,7 +74,7 @@ pub(super) fn run_of(metrics: Vec<MetricPlan>) -> Run {
 }
 
 /// A finished measurement without anything to explain it.
-pub(super) fn measured(number: u64, phase: Phase, ms: i64) -> Measurement {
+pub(crate) fn measured(number: u64, phase: Phase, ms: i64) -> Measurement {
     Measurement {
         number,
         phase,

@@ -1,7 +1,7 @@
 //! Judging as the corpus, the stories and the laws have it, through the public API of `domain`.
 
 mod corpus;
-mod driver;
+pub(crate) mod driver;
 pub(crate) mod laws;
 mod measuring;
 mod stories;

@@ -48,12 +48,19 @@ async fn shelf_with_a_run(shelf: &mut Shelf) {
 async fn a_command_makes_a_run_due(mut shelf: Shelf) {
     shelf_with_a_run(&mut shelf).await;
     assert_eq!(shelf.lease(0).await.len(), 0);
-    post(&shelf, not_before(3)).await;
-    post(&shelf, TERMINATE).await;
+    let commands = [
+        not_before(3),
+        Command::NoTrafficBefore(at(4)),
+        Command::Conclude,
+        TERMINATE,
+    ];
+    for command in commands {
+        post(&shelf, command).await;
+    }
     shelf.step();
     assert_eq!(shelf.next_due().await, Some(0));
     let leased = shelf.lease_one(0).await;
-    assert_eq!(leased.inbox, [not_before(3), TERMINATE]);
+    assert_eq!(leased.inbox, commands);
 }
 
 async fn a_command_goes_with_the_save_of_whoever_was_given_it(mut shelf: Shelf) {

@@ -18,13 +18,13 @@ mod runs;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use skygate::domain::analysis::Analysis;
-use skygate::domain::plan::{Overrides, Plan, Server};
+use skygate::domain::plan::Plan;
 use skygate::domain::run::{Run, RunId};
 use skygate::ports::{Inserted, Leased, Records, Store};
-use skygate::store::{Kept, MemoryStore, Planner};
+use skygate::store::{Kept, MemoryStore};
 use tempfile::TempDir;
 
+pub(crate) use crate::harness::planner;
 use crate::harness::{at, fake_plan, metric, run_of, start};
 
 /// Runs these tests on every store.
@@ -166,16 +166,6 @@ fn url(folder: &TempDir) -> String {
 
 fn opened(url: &str) -> Kept {
     skygate::store::open(url, planner()).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// Plans what [`fake_plan`] has planned.
-pub(crate) fn planner() -> Arc<Planner> {
-    Arc::new(|analysis: &Analysis| {
-        let server = Some(Server::Named("fake".to_owned()));
-        Plan::make_again(analysis, &Overrides { server }, &|_, _, _| {
-            Err("there are none".to_owned())
-        })
-    })
 }
 
 /// A plan that is measured every minute.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use skygate::domain::run::{Event, step};
 use skygate::ports::{Next, StoreError};
 
@@ -14,6 +15,7 @@ on_every_store!(
     a_run_is_found_as_it_was_last_saved,
     only_what_the_plan_keeps_is_kept,
     a_run_that_has_come_far_is_kept_like_a_new_one,
+    of_many_asked_for_at_once_each_gets_its_own_answer,
 );
 
 async fn a_run_is_found_as_it_was_given(mut shelf: Shelf) {
@@ -122,4 +124,23 @@ async fn a_run_that_has_come_far_is_kept_like_a_new_one(mut shelf: Shelf) {
     shelf.step();
     assert_same(&shelf.get("a").await.unwrap(), &run);
     assert_eq!(shelf.next_due().await, None);
+}
+
+async fn of_many_asked_for_at_once_each_gets_its_own_answer(mut shelf: Shelf) {
+    let runs: Vec<_> = (0..120)
+        .map(|n| new_run(&format!("r{}", n % 40), n))
+        .collect();
+    let inserted = join_all(runs.iter().map(|run| shelf.runs().insert(run, None))).await;
+    let kept = inserted.iter().filter(|it| it.is_ok()).count();
+    assert_eq!(kept, 40);
+    let refused = inserted.iter().zip(&runs).filter(|(it, _)| it.is_err());
+    for (refused, run) in refused {
+        assert_eq!(*refused, Err(StoreError::Exists(run.id.clone())));
+    }
+    shelf.step();
+    for (inserted, run) in inserted.iter().zip(&runs) {
+        if inserted.is_ok() {
+            assert_same(&shelf.get(&run.id.0).await.unwrap(), run);
+        }
+    }
 }

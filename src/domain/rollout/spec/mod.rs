@@ -15,7 +15,7 @@ use super::super::spec::reader::{Fields, read_object};
 use super::super::spec::{read_api_version, read_metadata};
 
 pub use analysis::{AnalysisSite, Background};
-pub use routing::{DestinationRuleRef, IstioRouting, TcpRoute, TlsRoute, VirtualServiceRef};
+pub use routing::IstioRouting;
 pub use steps::Step;
 
 /// The kind of document that is read here.
@@ -32,14 +32,8 @@ pub struct RolloutSpec {
     pub steps: Vec<Step>,
     /// `strategy.canary.analysis`: the analysis that runs beside the steps.
     pub analysis: Option<Background>,
-    /// `strategy.canary.canaryService`.
-    pub canary_service: Option<String>,
-    /// `strategy.canary.stableService`.
-    pub stable_service: Option<String>,
-    /// `strategy.canary.trafficRouting.istio`.
+    /// `strategy.canary.trafficRouting.istio`, with what stands beside it.
     pub istio: Option<IstioRouting>,
-    /// `strategy.canary.trafficRouting.managedRoutes`: the names of routes that are never the one to edit.
-    pub managed_routes: Vec<String>,
     /// `spec.paused`: begins paused by hand.
     pub is_paused: bool,
     /// What was accepted and has no effect here, one line each.
@@ -149,35 +143,7 @@ fn read_strategy(fields: &mut Fields<'_, '_>, passed: &mut Passed) -> RolloutSpe
 
 fn read_canary(fields: &mut Fields<'_, '_>, passed: &mut Passed) -> RolloutSpec {
     pass::of_canary(fields, passed);
-    let canary_service = fields.text("canaryService").filter(|it| !it.is_empty());
-    let stable_service = fields.text("stableService").filter(|it| !it.is_empty());
-    if canary_service.is_some() && canary_service == stable_service {
-        fields.fault(
-            "stableService",
-            "is the canary's service too: two different services are needed",
-        );
-    }
-    let routing = fields
-        .object("trafficRouting", routing::read)
-        .unwrap_or_default();
-    let needs_services = routing
-        .istio
-        .as_ref()
-        .is_some_and(|it| it.destination_rule.is_none());
-    if needs_services {
-        for (name, service) in [
-            ("canaryService", &canary_service),
-            ("stableService", &stable_service),
-        ] {
-            if service.is_none() {
-                let path = fields.path(name);
-                fields.add(
-                    Fault::new(path, "missing: it tells the destinations of a route apart")
-                        .hint("name both services, or a `destinationRule` with two subsets"),
-                );
-            }
-        }
-    }
+    let istio = routing::read(fields);
     RolloutSpec {
         steps: fields
             .objects("steps", steps::read)
@@ -185,10 +151,7 @@ fn read_canary(fields: &mut Fields<'_, '_>, passed: &mut Passed) -> RolloutSpec 
             .flatten()
             .collect(),
         analysis: fields.object("analysis", Background::read),
-        canary_service,
-        stable_service,
-        istio: routing.istio,
-        managed_routes: routing.managed_routes,
+        istio,
         ..nothing()
     }
 }
@@ -232,10 +195,7 @@ fn nothing() -> RolloutSpec {
         namespace: None,
         steps: Vec::new(),
         analysis: None,
-        canary_service: None,
-        stable_service: None,
         istio: None,
-        managed_routes: Vec::new(),
         is_paused: false,
         notes: Vec::new(),
         document: Value::Null,

@@ -1,65 +1,19 @@
-//! Through what the traffic goes.
+//! Through what the traffic goes: `trafficRouting`, in the words of [`routes`](super::super::super::routes).
 
-use super::super::super::fault::Fault;
+use super::super::super::fault::{Fault, shown};
+use super::super::super::routes::{
+    Choice, ObjectName, Owner, Routed, Subsets, TcpRoute, TlsRoute, Traffic, Versions,
+};
 use super::super::super::spec::reader::Fields;
-use super::needs_a_controller;
+use super::{RolloutSpec, needs_a_controller};
 
-/// `trafficRouting.istio`: whose weights are moved.
+/// `trafficRouting.istio`: whose weights are moved, and how the versions are told apart there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IstioRouting {
-    /// `virtualService`, or each of `virtualServices`; never empty.
-    pub virtual_services: Vec<VirtualServiceRef>,
-    /// `destinationRule`: tells destinations apart by subset instead of host.
-    pub destination_rule: Option<DestinationRuleRef>,
-}
-
-/// A VirtualService, and which of its routes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VirtualServiceRef {
-    /// Its name: `name`, `name.namespace`, or that with `.cluster.local` at its end.
-    pub name: String,
-    /// The names of its HTTP routes; empty: the only one.
-    pub routes: Vec<String>,
-    /// Its TLS routes; empty: the only one.
-    pub tls_routes: Vec<TlsRoute>,
-    /// Its TCP routes; empty: the only one.
-    pub tcp_routes: Vec<TcpRoute>,
-}
-
-/// Which TLS route: by its port and the names that clients ask for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsRoute {
-    /// `port`.
-    pub port: Option<i32>,
-    /// `sniHosts`.
-    pub sni_hosts: Vec<String>,
-}
-
-/// Which TCP route: by its port.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TcpRoute {
-    /// `port`.
-    pub port: Option<i32>,
-}
-
-/// A DestinationRule, and which of its subsets is which.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DestinationRuleRef {
-    /// Its name.
-    pub name: String,
-    /// `canarySubsetName`.
-    pub canary_subset: String,
-    /// `stableSubsetName`.
-    pub stable_subset: String,
-    /// `additionalSubsetNames`: subsets whose weight stays as it is.
-    pub additional_subsets: Vec<String>,
-}
-
-/// What stands under `trafficRouting`.
-#[derive(Debug, Default)]
-pub(super) struct Routing {
-    pub(super) istio: Option<IstioRouting>,
-    pub(super) managed_routes: Vec<String>,
+    /// By subset or by host.
+    pub versions: Versions,
+    /// Each VirtualService's name as it is written, and which of its routes; never empty.
+    pub virtual_services: Vec<(String, Choice)>,
 }
 
 /// Argo's other routers.
@@ -74,7 +28,57 @@ const OTHERS: [&str; 8] = [
     "traefik",
 ];
 
-pub(super) fn read(fields: &mut Fields<'_, '_>) -> Routing {
+impl RolloutSpec {
+    /// What a router of Istio's objects edits for a rollout that lives in `namespace`; `None` where the document names none of them.
+    pub fn traffic(&self, namespace: &str) -> Option<Traffic> {
+        let istio = self.istio.as_ref()?;
+        let routed = |(name, choice): &(String, Choice)| {
+            let name = ObjectName::written(name, namespace)?;
+            let choice = choice.clone();
+            Some(Routed { name, choice })
+        };
+        Some(Traffic {
+            owner: Owner {
+                namespace: namespace.to_owned(),
+                name: self.name.clone(),
+            },
+            versions: istio.versions.clone(),
+            virtual_services: istio.virtual_services.iter().filter_map(routed).collect(),
+        })
+    }
+}
+
+/// Reads `trafficRouting` of the canary strategy in `fields`, and the two services beside it.
+pub(super) fn read(fields: &mut Fields<'_, '_>) -> Option<IstioRouting> {
+    let mut service = |name| fields.text(name).filter(|it| !it.is_empty());
+    let (canary_service, stable_service) = (service("canaryService"), service("stableService"));
+    if canary_service.is_some() && canary_service == stable_service {
+        fields.fault(
+            "stableService",
+            "is the canary's service too: two different services are needed",
+        );
+    }
+    let mut istio = fields.object("trafficRouting", read_routers).flatten()?;
+    if istio.versions.subsets.is_none() {
+        for (name, service) in [
+            ("canaryService", &canary_service),
+            ("stableService", &stable_service),
+        ] {
+            if service.is_none() {
+                let path = fields.path(name);
+                fields.add(
+                    Fault::new(path, "missing: it tells the destinations of a route apart")
+                        .hint("name both services, or a `destinationRule` with two subsets"),
+                );
+            }
+        }
+    }
+    istio.versions.canary_service = canary_service;
+    istio.versions.stable_service = stable_service;
+    Some(istio)
+}
+
+fn read_routers(fields: &mut Fields<'_, '_>) -> Option<IstioRouting> {
     for name in OTHERS {
         if fields.value(name).is_some() {
             let path = fields.path(name);
@@ -90,10 +94,12 @@ pub(super) fn read(fields: &mut Fields<'_, '_>) -> Routing {
             "weights are percent here: only `100` is possible",
         );
     }
-    Routing {
-        managed_routes: fields.objects("managedRoutes", |fields| named(fields, "a route")),
-        istio: fields.object("istio", read_istio),
+    let managed = fields.objects("managedRoutes", |fields| named(fields, "a route"));
+    let mut istio = fields.object("istio", read_istio)?;
+    for (_, choice) in &mut istio.virtual_services {
+        choice.managed.clone_from(&managed);
     }
+    Some(istio)
 }
 
 fn read_istio(fields: &mut Fields<'_, '_>) -> IstioRouting {
@@ -111,36 +117,56 @@ fn read_istio(fields: &mut Fields<'_, '_>) -> IstioRouting {
         (false, true) if several.is_empty() => {
             fields.fault("virtualServices", "names no VirtualService");
         }
-        (false, false) => {
-            let path = fields.path("virtualService");
-            fields.add(Fault::new(
-                path,
-                "missing: it names the VirtualService whose weights are moved",
-            ));
-        }
+        (false, false) => fields.fault(
+            "virtualService",
+            "missing: it names the VirtualService whose weights are moved",
+        ),
         (true, false) | (false, true) => {}
     }
     IstioRouting {
         virtual_services: one.into_iter().chain(several).collect(),
-        destination_rule: fields.object("destinationRule", read_destination_rule),
+        versions: Versions {
+            subsets: fields.object("destinationRule", read_destination_rule),
+            ..Versions::default()
+        },
     }
 }
 
-fn read_virtual_service(fields: &mut Fields<'_, '_>) -> VirtualServiceRef {
-    VirtualServiceRef {
-        name: named(fields, "a VirtualService"),
-        routes: fields.texts("routes"),
-        tls_routes: fields.objects("tlsRoutes", |fields| TlsRoute {
-            port: fields.int("port"),
+fn read_virtual_service(fields: &mut Fields<'_, '_>) -> (String, Choice) {
+    let name = named(fields, "a VirtualService");
+    if !name.is_empty() && ObjectName::written(&name, "default").is_none() {
+        fields.fault(
+            "name",
+            format!(
+                "expected `name`, `name.namespace` or one of them with `.cluster.local`, found {}",
+                shown(&name)
+            ),
+        );
+    }
+    let choice = Choice {
+        http: fields.texts("routes"),
+        tls: fields.objects("tlsRoutes", |fields| TlsRoute {
+            port: read_port(fields),
             sni_hosts: fields.texts("sniHosts"),
         }),
-        tcp_routes: fields.objects("tcpRoutes", |fields| TcpRoute {
-            port: fields.int("port"),
+        tcp: fields.objects("tcpRoutes", |fields| TcpRoute {
+            port: read_port(fields),
         }),
-    }
+        managed: Vec::new(),
+    };
+    (name, choice)
 }
 
-fn read_destination_rule(fields: &mut Fields<'_, '_>) -> DestinationRuleRef {
+/// A port; 0 where none is named.
+fn read_port(fields: &mut Fields<'_, '_>) -> u64 {
+    let port = fields.int("port").unwrap_or_default();
+    u64::try_from(port).unwrap_or_else(|_| {
+        fields.fault("port", format!("is no port: `{port}`"));
+        0
+    })
+}
+
+fn read_destination_rule(fields: &mut Fields<'_, '_>) -> Subsets {
     let mut subset = |name: &'static str| {
         let subset = fields.text(name).unwrap_or_default();
         if subset.is_empty() {
@@ -148,18 +174,18 @@ fn read_destination_rule(fields: &mut Fields<'_, '_>) -> DestinationRuleRef {
         }
         subset
     };
-    let (canary_subset, stable_subset) = (subset("canarySubsetName"), subset("stableSubsetName"));
-    if !canary_subset.is_empty() && canary_subset == stable_subset {
+    let (canary, stable) = (subset("canarySubsetName"), subset("stableSubsetName"));
+    if !canary.is_empty() && canary == stable {
         fields.fault(
             "stableSubsetName",
             "is the canary's subset too: two different subsets are needed",
         );
     }
-    DestinationRuleRef {
-        name: named(fields, "a DestinationRule"),
-        canary_subset,
-        stable_subset,
-        additional_subsets: fields.texts("additionalSubsetNames"),
+    Subsets {
+        rule: named(fields, "a DestinationRule"),
+        canary,
+        stable,
+        additional: fields.texts("additionalSubsetNames"),
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use ring::hmac;
 
-use crate::ports::RouterError;
+use super::WebhookError;
 
 /// Keys to sign with, the current one and those that are being replaced.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ impl fmt::Debug for SigningKeys {
 
 impl SigningKeys {
     /// The keys of a text, one a line: `whsec_` and base64, or else the line's bytes as they are.
-    pub fn parse(text: &str) -> Result<Self, RouterError> {
+    pub fn parse(text: &str) -> Result<Self, WebhookError> {
         /// With or without `=` at the end.
         const LENIENT: GeneralPurpose = GeneralPurpose::new(
             &base64::alphabet::STANDARD,
@@ -36,7 +36,7 @@ impl SigningKeys {
                 Some(encoded) => LENIENT.decode(encoded).unwrap_or_default(),
             };
             if bytes.is_empty() {
-                return Err(RouterError::Invalid(
+                return Err(WebhookError(
                     "a webhook's secret is `whsec_` and base64, or a text of any other kind; what follows `whsec_` is no base64, or nothing".to_owned(),
                 ));
             }
@@ -44,7 +44,7 @@ impl SigningKeys {
         };
         let keys = lines.map(key).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
-            return Err(RouterError::Invalid(
+            return Err(WebhookError(
                 "a webhook's secret is empty; requests would be signed with nothing".to_owned(),
             ));
         }
@@ -52,9 +52,9 @@ impl SigningKeys {
     }
 
     /// The keys of a file.
-    pub fn read(path: &Path) -> Result<Self, RouterError> {
+    pub fn read(path: &Path) -> Result<Self, WebhookError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            RouterError::Invalid(format!(
+            WebhookError(format!(
                 "failed to read the webhook's secret from `{}`: {error}",
                 path.display()
             ))

@@ -1,0 +1,72 @@
+//! A run, as far as Flagger's questions need to know it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::assess::effective_count;
+use crate::domain::measurement::{Measurement, Phase};
+use crate::domain::run::Run;
+
+/// A run, as far as Flagger's questions need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunView {
+    /// Its phase.
+    pub phase: Phase,
+    /// Why, in one line; while it is under way, how far it has come.
+    pub why: String,
+    /// Whether it has a good measurement of every metric that is no dry run.
+    pub evidence: bool,
+    /// When its version first took traffic, as far as it knows.
+    pub not_before: Option<Timestamp>,
+    /// When the newest window of a good measurement began, on our clock. Those of dry runs say nothing.
+    pub measured_since: Option<Timestamp>,
+    /// Whether it goes on until a limit strikes or it is concluded.
+    pub is_endless: bool,
+    /// What it lacks to be concluded as Successful, a text each.
+    pub lacking: Vec<String>,
+}
+
+impl RunView {
+    /// `run` as it is.
+    pub fn of(run: &Run) -> Self {
+        let judged = || run.metrics().filter(|(plan, _)| !plan.dry_run);
+        let unfinished = judged().filter_map(|(plan, state)| {
+            let count = effective_count(&plan.limits, plan.interval.is_some())?;
+            let is_over = state.phase.is_over();
+            let counted = state.counts.count;
+            (!is_over).then(|| {
+                format!(
+                    "metric \"{}\": {counted} of {count} measurements",
+                    plan.name
+                )
+            })
+        });
+        let good = judged()
+            .flat_map(|(_, state)| &state.measurements)
+            .filter(|measurement| measurement.is_good());
+        let tallies = judged()
+            .map(|(plan, state)| format!("{} {} of {}", plan.name, state.good, state.taken));
+        let tallies: Vec<String> = tallies.collect();
+        Self {
+            phase: run.phase,
+            why: match run.phase {
+                Phase::Pending => "not measured yet".to_owned(),
+                Phase::Running => format!("good measurements: {}", tallies.join(", ")),
+                Phase::Successful | Phase::Failed | Phase::Error | Phase::Inconclusive => {
+                    run.explanation()
+                }
+            },
+            evidence: run.has_evidence(),
+            not_before: run.not_before,
+            measured_since: good.filter_map(began).max(),
+            is_endless: run.is_endless(),
+            lacking: unfinished.chain(run.lacking()).collect(),
+        }
+    }
+}
+
+/// When the window of a measurement began, on our clock; the window itself is on the OAP's.
+fn began(measurement: &Measurement) -> Option<Timestamp> {
+    let why = measurement.explanation.as_ref()?;
+    let skew = why.skew.unwrap_or(SignedDuration::ZERO);
+    why.window?.first().checked_sub(skew).ok()
+}

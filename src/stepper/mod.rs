@@ -1,0 +1,227 @@
+//! The thin rollout stepper: plays a [`Rollout`] by asking the service for verdicts and a router for traffic.
+//!
+//! It takes no decision: [`step`](crate::domain::rollout::step) does, and [`crate::domain::rollout`] says how it is driven.
+//! What is here are the tasks around it:
+//!
+//! | what goes wrong | what becomes of the rollout |
+//! | --- | --- |
+//! | the stepper dies | another one, or the same started again, takes over once the lease is over, sets the weight again and goes on |
+//! | the service is away | the weight is held; for longer than `abort_when_blind`, traffic goes back to the stable version |
+//! | the router fails | the weight is tried again, and the rollout waits for it |
+//! | another stepper has taken over | nothing more is touched: the service refuses to save, the router the older fence |
+//! | the answer to a save is lost | the record is read again before anything else is done |
+//!
+//! Everything it knows is in the saved record. Saving goes before acting, so there is nothing to undo.
+
+mod dark;
+mod play;
+mod remote;
+mod scene;
+mod service;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::domain::rollout::desk::Lease;
+use crate::domain::rollout::{
+    Outcome, RecordError, Refusal, Rollout, RolloutSpec, Settings, Version,
+};
+use crate::ports::{Clock, Hook, TrafficRouter};
+
+pub use remote::RemoteService;
+pub use scene::{Away, Scene};
+pub use service::{Look, Service, ServiceError, Sheet};
+
+use play::Play;
+
+/// For how long, in real time, a service is asked that does not answer at the very beginning.
+const FIRST_ANSWER_WITHIN: Duration = Duration::from_mins(1);
+
+/// The wait between two tries at the beginning, in real time.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+
+/// Plays one rollout.
+#[derive(Clone, Debug)]
+pub struct Stepper {
+    /// Who gives verdicts and keeps the record.
+    pub service: Arc<dyn Service>,
+    /// What shares out the traffic.
+    pub router: Arc<dyn TrafficRouter>,
+    /// What makes the new version the stable one; `None`: somebody does, and says so.
+    pub hook: Option<Arc<dyn Hook>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What it was told.
+    pub orders: Orders,
+    /// Where it shows what it does.
+    pub stage: watch::Sender<Option<Scene>>,
+}
+
+/// What a stepper was told.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// The rollout's namespace.
+    pub namespace: String,
+    /// What it calls itself: another one never does.
+    pub holder: String,
+    /// What the document says. `None`: what is being rolled out goes on as it was begun.
+    pub spec: Option<Arc<RolloutSpec>>,
+    /// What is to be rolled out; `None`: what is being rolled out already.
+    pub version: Option<Version>,
+    /// What the stable version is called, for a rollout that nobody knows yet.
+    pub stable: Option<Version>,
+    /// Whether there is no stable version yet: the first one ever is that at once.
+    pub is_initial: bool,
+    /// How to go about it.
+    pub settings: Settings,
+    /// What to do when it is interrupted.
+    pub on_interrupt: OnInterrupt,
+}
+
+/// What a stepper does when it is interrupted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnInterrupt {
+    /// It leaves the weight as it is, for whoever goes on.
+    #[default]
+    Hold,
+    /// It aborts the rollout first.
+    Abort,
+}
+
+/// How stepping ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing more happens by itself.
+    Over(Outcome),
+    /// It was interrupted, and the weight is held.
+    Held,
+}
+
+/// Why a stepper stopped before the end. It has touched nothing since.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepperError {
+    /// Another stepper is at work.
+    #[error("{0}")]
+    Held(String),
+    /// Another stepper has taken over.
+    #[error("this rollout is another stepper's by now: {0}")]
+    Lost(String),
+    /// Another stepper has written what this one was about to.
+    #[error("another stepper moves this traffic: {0}")]
+    Fenced(String),
+    /// The service did not answer, and nothing was begun.
+    #[error("{0}")]
+    Away(String),
+    /// The service will not do it.
+    #[error("{0}")]
+    Service(String),
+    /// Another version is not for now.
+    #[error("`{version}` cannot be rolled out now: {why}")]
+    Refused {
+        /// The version.
+        version: String,
+        /// Why not.
+        why: Refusal,
+    },
+    /// The rollout is not known, and nobody said what to roll out.
+    #[error("nothing is being rolled out, and no version was named to begin with")]
+    NothingToDo,
+    /// What is kept of the rollout cannot be read.
+    #[error("what the service keeps of this rollout cannot be read")]
+    Record(#[from] RecordError),
+}
+
+impl Stepper {
+    /// Plays the rollout to its end, until it is interrupted, or until it must not go on.
+    ///
+    /// A second interrupt ends it at once. What it did last stays as it is then.
+    pub async fn run(&self, mut interrupts: mpsc::Receiver<()>) -> Result<Ended, StepperError> {
+        let lease = tokio::select! {
+            biased;
+            () = interrupted(&mut interrupts) => return Ok(Ended::Held),
+            lease = self.take() => lease?,
+        };
+        info!(lease.fence, "took the lease {}", lease.fence);
+        let ended = Play::new(self, lease.fence).run(&mut interrupts).await;
+        if let Err(StepperError::Lost(_)) = ended {
+            return ended;
+        }
+        if let Err(error) = self.service.release(lease.fence).await {
+            warn!(%error, "the lease was not given back and ends by itself");
+        }
+        ended
+    }
+
+    /// Takes the lease. A holder that has died is waited for: it does not renew its lease.
+    async fn take(&self) -> Result<Lease, StepperError> {
+        let begun = Instant::now();
+        let mut seen: Option<Lease> = None;
+        loop {
+            let held = match self.service.take(&self.orders.holder).await {
+                Ok(lease) => return Ok(lease),
+                Err(ServiceError::Held(why)) => why,
+                Err(ServiceError::Away(why)) => {
+                    if begun.elapsed() >= FIRST_ANSWER_WITHIN {
+                        return Err(StepperError::Away(why));
+                    }
+                    tokio::time::sleep(FIRST_RETRY).await;
+                    continue;
+                }
+                Err(error) => return Err(StepperError::Service(error.to_string())),
+            };
+            if let Ok(Sheet {
+                lease: Some(lease), ..
+            }) = self.service.read().await
+            {
+                let is_alive =
+                    |seen: &Lease| seen.fence != lease.fence || seen.expires_at < lease.expires_at;
+                if seen.as_ref().is_some_and(is_alive) {
+                    return Err(StepperError::Held(held));
+                }
+                if seen.is_none() {
+                    info!("{held}; waiting for its lease to end, or to be renewed");
+                }
+                seen.get_or_insert(lease);
+            }
+            tokio::time::sleep(FIRST_RETRY).await;
+        }
+    }
+
+    /// Shows the rollout to whoever looks.
+    fn show(&self, scene: Scene) {
+        self.stage.send_replace(Some(scene));
+    }
+
+    /// What the rollout begins with where the service knows none.
+    fn first(&self, now: jiff::Timestamp) -> Result<Rollout, StepperError> {
+        let orders = &self.orders;
+        let (Some(spec), Some(version)) = (&orders.spec, &orders.version) else {
+            return Err(StepperError::NothingToDo);
+        };
+        let stable = if orders.is_initial {
+            Some(version.clone())
+        } else {
+            orders.stable.clone()
+        };
+        Ok(Rollout::new(
+            &orders.namespace,
+            Arc::clone(spec),
+            version.clone(),
+            stable,
+            orders.settings.clone(),
+            now,
+        ))
+    }
+}
+
+/// Returns once somebody interrupts; never where nobody can any more.
+async fn interrupted(interrupts: &mut mpsc::Receiver<()>) {
+    if interrupts.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}

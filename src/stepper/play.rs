@@ -1,0 +1,381 @@
+//! One stepper's hold on a rollout: take it over, then hear, step, save, act.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use super::dark::Dark;
+use super::scene::{Away, Scene};
+use super::service::{Look, ServiceError, Sheet};
+use super::tasks::{Report, Scope, Seen, Tasks};
+use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
+use crate::domain::rollout::{Effect, Event, Outcome, Posted, Rollout, step};
+use crate::domain::run::RunId;
+
+/// The wait before the service is asked for news again after it could not tell any, in real time.
+const NEWS_RETRY: Duration = Duration::from_secs(1);
+
+/// What a stepper holds.
+pub(super) struct Play<'s> {
+    pub(super) stepper: &'s Stepper,
+    pub(super) fence: u64,
+    pub(super) tasks: Tasks,
+    /// When the service last answered.
+    pub(super) sighted_at: Timestamp,
+    /// What came back that is still to be fed in: what the service was away for.
+    pub(super) kept: Vec<Event>,
+    /// The rollout as it was last saved; `None`: it was not read yet.
+    pub(super) rollout: Option<Rollout>,
+    /// The tag that the next save follows.
+    saved: String,
+    /// The tag of what was heard last.
+    heard: String,
+    /// Whether it was interrupted before.
+    is_interrupted: bool,
+    /// The runs that were looked at.
+    looks: HashMap<RunId, Seen>,
+    /// What people want, as far as it was heard.
+    posted: Vec<Posted>,
+}
+
+/// Why a rollout in sight is not played on.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The service is out of sight.
+    Away(String),
+    /// What was saved is not known: it has to be read again.
+    Again,
+    /// It must not be touched any more.
+    Stop(StepperError),
+}
+
+impl From<StepperError> for Halt {
+    fn from(error: StepperError) -> Self {
+        Self::Stop(error)
+    }
+}
+
+impl From<ServiceError> for Halt {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Away(why) => Self::Away(why),
+            ServiceError::Overtaken(_) => Self::Again,
+            ServiceError::Lost(why) | ServiceError::Held(why) => {
+                Self::Stop(StepperError::Lost(why))
+            }
+            ServiceError::Gone(why) | ServiceError::Refused(why) => {
+                Self::Stop(StepperError::Service(why))
+            }
+        }
+    }
+}
+
+impl<'s> Play<'s> {
+    pub(super) fn new(stepper: &'s Stepper, fence: u64) -> Self {
+        Self {
+            stepper,
+            fence,
+            tasks: Tasks::default(),
+            sighted_at: stepper.clock.now(),
+            kept: Vec::new(),
+            rollout: None,
+            saved: String::new(),
+            heard: String::new(),
+            is_interrupted: false,
+            looks: HashMap::new(),
+            posted: Vec::new(),
+        }
+    }
+
+    /// Plays until there is nothing more to do, until it is interrupted, or until it must not go on.
+    pub(super) async fn run(
+        mut self,
+        interrupts: &mut mpsc::Receiver<()>,
+    ) -> Result<Ended, StepperError> {
+        let mut blind_since = None;
+        loop {
+            let halt = match self.take_over(blind_since).await {
+                Ok(()) => {
+                    blind_since = None;
+                    match self.in_sight(interrupts).await {
+                        Ok(ended) => return Ok(ended),
+                        Err(halt) => halt,
+                    }
+                }
+                Err(halt) => halt,
+            };
+            match halt {
+                Halt::Again => debug!("the record is read again"),
+                Halt::Stop(error) => return Err(error),
+                Halt::Away(why) => {
+                    let since = *blind_since.get_or_insert(self.sighted_at);
+                    warn!(%why, "the service is away: the weight is held");
+                    if self.in_the_dark(Away { since, why }, interrupts).await? == Dark::Interrupted
+                    {
+                        return Ok(Ended::Held);
+                    }
+                    info!("the service is back");
+                }
+            }
+        }
+    }
+
+    /// Reads the record, takes in what happened meanwhile, and saves that.
+    async fn take_over(&mut self, blind_since: Option<Timestamp>) -> Result<(), Halt> {
+        let stepper = self.stepper;
+        let sheet = stepper.service.read().await?;
+        let now = stepper.clock.now();
+        let orders = &stepper.orders;
+        let read = sheet.record.as_ref().map(Rollout::from_record);
+        let read = read.transpose().map_err(StepperError::from)?;
+        let mut rollout = match &read {
+            Some(rollout) => rollout.clone(),
+            None => stepper.first(now)?,
+        };
+        let mut feed = |event| {
+            let before = rollout.clone();
+            rollout = step(before, event, now).0;
+        };
+        if let Some(since) = blind_since {
+            feed(Event::Blind { since });
+        }
+        feed(Event::TakenOver(orders.settings.clone()));
+        feed(Event::Sighted);
+        self.kept.iter().cloned().for_each(&mut feed);
+        for posted in &sheet.waiting {
+            feed(Event::Command(*posted));
+        }
+        let version = orders.version.as_ref().unwrap_or(&rollout.revision.version);
+        let spec = orders.spec.as_ref().unwrap_or(&rollout.spec);
+        let (version, spec) = (version.clone(), Arc::clone(spec));
+        // Whoever wants something that is not for now is told so, and nothing is done for anybody else.
+        if self.rollout.is_none()
+            && let Err(why) = rollout.compare(&spec, &version)
+        {
+            let version = version.name;
+            return Err(StepperError::Refused { version, why }.into());
+        }
+        rollout = step(rollout, Event::Begun { spec, version }, now).0;
+
+        self.saved.clone_from(&sheet.tag);
+        let is_changed = read.as_ref() != Some(&rollout);
+        self.rollout = read;
+        if is_changed {
+            self.save(rollout).await?;
+        }
+        self.kept.clear();
+        self.hear_of(&sheet)?;
+        self.listen(Duration::ZERO);
+        self.tasks.keep(&stepper.service, self.fence);
+        self.act();
+        Ok(())
+    }
+
+    /// Hears, steps, saves and acts while the service answers.
+    async fn in_sight(&mut self, interrupts: &mut mpsc::Receiver<()>) -> Result<Ended, Halt> {
+        loop {
+            if let Some(outcome) = self.outcome() {
+                return Ok(Ended::Over(outcome));
+            }
+            tokio::select! {
+                biased;
+                () = interrupted(interrupts) => {
+                    let may_leave = self.stepper.orders.on_interrupt == OnInterrupt::Hold;
+                    if may_leave || self.is_interrupted {
+                        return Ok(Ended::Held);
+                    }
+                    self.is_interrupted = true;
+                    self.apply([Event::Interrupted]).await?;
+                    let is_aborted = |rollout: &Rollout| rollout.aborted.is_some();
+                    if !self.rollout.as_ref().is_some_and(is_aborted) {
+                        return Ok(Ended::Held);
+                    }
+                }
+                report = self.tasks.next() => self.hear(report).await?,
+            }
+        }
+    }
+
+    async fn hear(&mut self, report: Report) -> Result<(), Halt> {
+        match report {
+            Report::Did { effect, event } => {
+                self.tasks.succeeded(&effect);
+                self.apply([event]).await
+            }
+            Report::Looked { effect, look } => {
+                self.tasks.succeeded(&effect);
+                self.sighted();
+                let event = self.looked(*look);
+                self.apply([event]).await
+            }
+            Report::Trouble { effect, why, after } => {
+                debug!(?effect, %why, "is tried again");
+                let is_weight = matches!(effect, Effect::SetWeight { .. });
+                self.tasks.retry(effect, after, &self.stepper.clock);
+                if is_weight {
+                    self.apply([Event::Unroutable { message: why }]).await?;
+                }
+                Ok(())
+            }
+            Report::Again(effect) => {
+                self.tasks.ended(&effect);
+                self.apply([Event::Tick]).await
+            }
+            Report::Fenced(why) => Err(StepperError::Fenced(why).into()),
+            Report::News(Ok(sheet)) => {
+                self.sighted();
+                let commands = self.hear_of(&sheet)?;
+                self.listen(Duration::ZERO);
+                self.apply(commands).await
+            }
+            Report::News(Err(error)) => {
+                // Whether it is away is for the lease to find out.
+                debug!(%error, "no news");
+                self.listen(NEWS_RETRY);
+                Ok(())
+            }
+            Report::Beat(beat) => {
+                beat?;
+                self.sighted();
+                self.tasks.keep(&self.stepper.service, self.fence);
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves the rollout by what happened, saves it if that changed it, and acts.
+    async fn apply(&mut self, events: impl IntoIterator<Item = Event>) -> Result<(), Halt> {
+        let Some(before) = &self.rollout else {
+            return Ok(());
+        };
+        let now = self.stepper.clock.now();
+        let mut rollout = before.clone();
+        let mut kept = Vec::new();
+        for event in events {
+            if is_unrepeatable(&event) {
+                kept.push(event.clone());
+            }
+            rollout = step(rollout, event, now).0;
+        }
+        if rollout != *before
+            && let Err(halt) = self.save(rollout).await
+        {
+            self.kept.extend(kept);
+            return Err(halt);
+        }
+        self.act();
+        Ok(())
+    }
+
+    async fn save(&mut self, rollout: Rollout) -> Result<(), Halt> {
+        let record = rollout.to_record();
+        let service = &self.stepper.service;
+        self.saved = service.save(self.fence, &self.saved, &record).await?;
+        self.sighted();
+        let (phase, message) = rollout.status();
+        debug!(rollout.step, %phase, %message, "saved");
+        self.rollout = Some(rollout);
+        Ok(())
+    }
+
+    /// Makes what is under way match what is outstanding, and shows how things are.
+    fn act(&mut self) {
+        let Some(rollout) = &self.rollout else {
+            return;
+        };
+        let effects = rollout.outstanding(self.stepper.clock.now());
+        let scope = Scope {
+            rollout,
+            stepper: self.stepper,
+            fence: self.fence,
+            looks: &self.looks,
+        };
+        self.tasks.match_to(&effects, &scope);
+        self.show(rollout.clone(), None);
+    }
+
+    /// The same for what may be done while the service is away: `rollout` is how it looks without it.
+    pub(super) fn act_in_the_dark(&mut self, rollout: &Rollout, effects: &[Effect], away: &Away) {
+        let scope = Scope {
+            rollout,
+            stepper: self.stepper,
+            fence: self.fence,
+            looks: &self.looks,
+        };
+        self.tasks.match_to(effects, &scope);
+        self.show(rollout.clone(), Some(away.clone()));
+    }
+
+    pub(super) fn sighted(&mut self) {
+        self.sighted_at = self.stepper.clock.now();
+    }
+
+    fn looked(&mut self, look: Look) -> Event {
+        let Look { tag, run } = look;
+        let event = Event::AnalysisSeen {
+            run: run.id.clone(),
+            phase: run.phase,
+            message: run.message.clone(),
+            evidence: run.has_evidence(),
+        };
+        let summary = crate::domain::rollout::RunSummary::of(&run);
+        self.looks.insert(run.id, Seen { tag, summary });
+        event
+    }
+
+    /// What people want by `sheet`, as events.
+    fn hear_of(&mut self, sheet: &Sheet) -> Result<Vec<Event>, StepperError> {
+        if let Some(lease) = sheet.lease.as_ref().filter(|it| it.fence > self.fence) {
+            let (holder, fence) = (&lease.holder, lease.fence);
+            let why = format!(
+                "`{holder}` has the lease {fence}, and ours is {}",
+                self.fence
+            );
+            return Err(StepperError::Lost(why));
+        }
+        self.heard.clone_from(&sheet.tag);
+        self.posted.clone_from(&sheet.waiting);
+        let waiting = sheet.waiting.iter();
+        Ok(waiting.map(|posted| Event::Command(*posted)).collect())
+    }
+
+    fn listen(&mut self, after: Duration) {
+        let seen = self.heard.clone();
+        self.tasks.listen(&self.stepper.service, seen, after);
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        let now = self.stepper.clock.now();
+        match self.rollout.as_ref()?.outstanding(now)[..] {
+            [Effect::Done { outcome }] => Some(outcome),
+            _ => None,
+        }
+    }
+
+    fn show(&self, rollout: Rollout, away: Option<Away>) {
+        let is_of_it = |run: &&Seen| {
+            let runs = rollout.earlier.iter().chain(rollout.analyses());
+            runs.into_iter()
+                .any(|analysis| analysis.run.as_ref() == Some(&run.summary.run))
+        };
+        let runs = self.looks.values().filter(is_of_it);
+        let runs = runs.map(|seen| seen.summary.clone()).collect();
+        let taken = rollout.commands_taken;
+        let posted = self.posted.iter().filter(|it| it.number > taken);
+        self.stepper.show(Scene {
+            runs,
+            posted: posted.map(|it| it.command).collect(),
+            rollout,
+            away,
+        });
+    }
+}
+
+/// Whether nobody would bring this event again.
+pub(super) fn is_unrepeatable(event: &Event) -> bool {
+    matches!(event, Event::HookEnded { .. } | Event::Interrupted)
+}

@@ -1,0 +1,123 @@
+//! What holds in whatever order Flagger may call, and whatever its runs come to.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use skygate::domain::flagger::Hook;
+use skygate::domain::measurement::Phase;
+
+use super::desk::{Desk, at, call};
+
+#[derive(Clone, Debug)]
+enum Op {
+    Call {
+        hook: usize,
+        version: usize,
+        phase: usize,
+        is_saved_only: bool,
+    },
+    Sleep(i64),
+    MeasureWell,
+    End(Phase),
+    Forget,
+}
+
+const VERSIONS: [&str; 2] = ["v1", "v2"];
+const PHASES: [&str; 4] = ["Progressing", "Failed", "Succeeded", "Elsewhere"];
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let phase = prop_oneof![
+        Just(Phase::Successful),
+        Just(Phase::Failed),
+        Just(Phase::Error),
+        Just(Phase::Inconclusive),
+    ];
+    let op = prop_oneof![
+        20 => (0..8usize, 0..2usize, 0..4usize, prop::bool::weighted(0.1)).prop_map(
+            |(hook, version, phase, is_saved_only)| Op::Call { hook, version, phase, is_saved_only }
+        ),
+        5 => (1..100i64).prop_map(Op::Sleep),
+        5 => Just(Op::MeasureWell),
+        3 => phase.prop_map(Op::End),
+        1 => Just(Op::Forget),
+    ];
+    vec(op, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_order_of_calls_gets_a_wrong_yes(ops in ops()) {
+        let mut desk = Desk::default();
+        let mut seen = 0;
+        for op in ops {
+            let has_run = desk.record.attempt.as_ref().is_some_and(|it| desk.runs.contains_key(&it.run.0));
+            match op {
+                Op::Sleep(seconds) => desk.now += seconds,
+                Op::MeasureWell if has_run && !desk.run().phase.is_over() => desk.measure_well(),
+                Op::End(phase) if has_run => desk.end_run(phase, "so it came"),
+                Op::MeasureWell | Op::End(_) => {}
+                Op::Forget => {
+                    if let Some(attempt) = &desk.record.attempt {
+                        desk.runs.remove(&attempt.run.0);
+                    }
+                }
+                Op::Call { hook, version, phase, is_saved_only } => {
+                    let hook = Hook::ALL[hook];
+                    let mut call = call(VERSIONS[version]);
+                    PHASES[phase].clone_into(&mut call.phase);
+                    let before = desk.record.attempt.clone();
+                    let run = before.as_ref().and_then(|it| desk.runs.get(&it.run.0)).cloned();
+                    let decision = desk.decision(hook, &call);
+                    let again = desk.decision(hook, &call);
+                    prop_assert_eq!(&again, &decision);
+                    let (status, text) = (decision.answer.status(), decision.answer.text.clone());
+                    prop_assert!([200, 403].contains(&status));
+                    prop_assert!(!text.is_empty() && !text.contains('\n') && text.chars().count() <= 500);
+                    if is_saved_only {
+                        desk.save(&decision);
+                    } else {
+                        desk.perform(decision);
+                    }
+
+                    let open = before.filter(|it| it.closed_at.is_none() && it.checksum == VERSIONS[version]);
+                    let phase_of_run = run.as_ref().map(|run| run.phase)
+                        .or(open.as_ref().and_then(|it| it.end.as_ref()).map(|end| end.phase));
+                    let ended = open.as_ref().and_then(|it| it.end.as_ref()).map_or(phase_of_run, |end| Some(end.phase));
+                    match hook {
+                        Hook::Rollback => {
+                            let must = open.is_some() && ended == Some(Phase::Failed);
+                            prop_assert_eq!(status == 200, must, "{}", text);
+                        }
+                        Hook::ConfirmPromotion => {
+                            prop_assert!(status == 403 || ended == Some(Phase::Successful), "{}", text);
+                        }
+                        Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease if status == 200 => {
+                            let attempt = desk.record.attempt.as_ref().expect("begun");
+                            prop_assert_eq!(&attempt.checksum, VERSIONS[version]);
+                            prop_assert!(attempt.closed_at.is_none());
+                        }
+                        Hook::ConfirmRollout | Hook::PostRollout | Hook::Event => prop_assert_eq!(status, 200),
+                        Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease => {}
+                    }
+                    if let Some(attempt) = &desk.record.attempt {
+                        prop_assert!(attempt.number >= seen, "numbers only grow");
+                        seen = attempt.number;
+                        prop_assert!(attempt.opened_at <= at(desk.now));
+                        prop_assert!(attempt.traffic_since <= attempt.last_increase);
+                    }
+                }
+            }
+            // What no attempt waits for any more has been told to end.
+            let attempt = desk.record.attempt.as_ref().filter(|it| it.closed_at.is_none());
+            for (id, run) in &desk.runs {
+                let is_waited_for = attempt.is_some_and(|it| it.run.0 == *id);
+                prop_assert!(is_waited_for || run.phase.is_over(), "{} goes on", id);
+            }
+        }
+    }
+}

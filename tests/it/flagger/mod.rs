@@ -1,0 +1,8 @@
+//! What Flagger asks and what it is answered: the decisions, without a server around them.
+
+mod calls;
+mod desk;
+mod hooks;
+mod laws;
+mod replay;
+mod views;

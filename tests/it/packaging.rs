@@ -1,0 +1,535 @@
+//! What lies in `docker/`: no engine is needed to see that it says what the program understands.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{
+    Container, PodSpec, Probe, Secret, Service, ServiceAccount, Volume,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use skygate::documents::Documents;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The documents of a YAML file.
+fn documents(path: &str) -> Vec<Value> {
+    serde_norway::Deserializer::from_str(&text(path))
+        .map(|document| {
+            Value::deserialize(document).unwrap_or_else(|error| panic!("{path}: {error}"))
+        })
+        .collect()
+}
+
+/// The only document of `kind` in `path`, with no field that Kubernetes doesn't know.
+fn manifest<T: DeserializeOwned + Serialize>(path: &str, kind: &str) -> T {
+    let found: Vec<Value> = documents(path)
+        .into_iter()
+        .filter(|document| document["kind"] == kind)
+        .collect();
+    let [written] = found.as_slice() else {
+        panic!("{} documents of {kind} in {path}", found.len())
+    };
+    let read: T =
+        serde_json::from_value(written.clone()).unwrap_or_else(|error| panic!("{kind}: {error}"));
+    let understood = serde_json::to_value(&read).expect("JSON");
+    assert_lies_within(written, &understood, kind);
+    read
+}
+
+/// Whatever is written was understood: a field that is unknown is not in what was read.
+fn assert_lies_within(written: &Value, understood: &Value, at: &str) {
+    match (written, understood) {
+        (Value::Object(written), Value::Object(understood)) => {
+            for (name, value) in written {
+                let at = format!("{at}.{name}");
+                let other = understood
+                    .get(name)
+                    .unwrap_or_else(|| panic!("{at} is unknown"));
+                assert_lies_within(value, other, &at);
+            }
+        }
+        (Value::Array(written), Value::Array(understood)) => {
+            assert_eq!(written.len(), understood.len(), "{at}");
+            for (i, (value, other)) in written.iter().zip(understood).enumerate() {
+                assert_lies_within(value, other, &format!("{at}[{i}]"));
+            }
+        }
+        (written, understood) => assert_eq!(written, understood, "{at}"),
+    }
+}
+
+/// That the program takes this command line.
+fn assert_taken(args: &[String]) {
+    let line = std::iter::once("skygate".to_owned()).chain(args.iter().cloned());
+    if let Err(error) = skygate::cli::command().try_get_matches_from(line) {
+        panic!("{args:?}: {error}");
+    }
+}
+
+/// Every variable that the program or its libraries read.
+fn variables() -> BTreeSet<String> {
+    fn add(command: &clap::Command, found: &mut BTreeSet<String>) {
+        let variables = command.get_arguments().filter_map(clap::Arg::get_env);
+        found.extend(variables.map(|name| name.to_string_lossy().into_owned()));
+        for command in command.get_subcommands() {
+            add(command, found);
+        }
+    }
+    let mut found: BTreeSet<String> = ["SKYGATE_TOKEN", "SSL_CERT_FILE", "TMPDIR"]
+        .map(str::to_owned)
+        .into();
+    add(&skygate::cli::command(), &mut found);
+    found
+}
+
+/// The instructions of the Dockerfile, each on one line.
+fn instructions() -> Vec<(String, String)> {
+    let text = text("docker/Dockerfile").replace("\\\n", " ");
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let (name, rest) = line.split_once(' ').expect("an instruction");
+            let rest: Vec<&str> = rest.split_whitespace().collect();
+            (name.to_owned(), rest.join(" "))
+        })
+        .collect()
+}
+
+fn instruction(name: &str) -> String {
+    let found: Vec<String> = instructions()
+        .into_iter()
+        .filter(|(given, _)| given == name)
+        .map(|(_, rest)| rest)
+        .collect();
+    let [only] = found.as_slice() else {
+        panic!("{name}: {found:?}")
+    };
+    only.clone()
+}
+
+#[test]
+fn the_image_is_one_static_file_that_nobody_in_particular_runs() {
+    let bases: Vec<String> = instructions()
+        .into_iter()
+        .filter(|(name, _)| name == "FROM")
+        .map(|(_, rest)| rest)
+        .collect();
+    assert_eq!(bases, ["rust:${RUST}-slim AS build", "scratch"]);
+    let cargo: toml_of_cargo::Cargo = toml_of_cargo::read(&text("Cargo.toml"));
+    assert_eq!(instruction("ARG"), format!("RUST={}", cargo.rust_version));
+    assert!(instruction("RUN").contains("+crt-static"));
+    assert!(instruction("RUN").contains("--locked --bin skygate"));
+
+    let user = instruction("USER");
+    let (user, group) = user.split_once(':').expect("a user and a group");
+    assert!(user.parse::<u32>().expect("a number") > 0);
+    assert!(group.parse::<u32>().expect("a number") > 0);
+
+    let entry: Vec<String> = serde_json::from_str(&instruction("ENTRYPOINT")).expect("a list");
+    let command: Vec<String> = serde_json::from_str(&instruction("CMD")).expect("a list");
+    assert_taken(&command);
+    let copied: Vec<String> = instructions()
+        .into_iter()
+        .filter(|(name, rest)| name == "COPY" && rest.starts_with("--from=build"))
+        .map(|(_, rest)| rest.rsplit(' ').next().expect("a place").to_owned())
+        .collect();
+    assert_eq!(
+        copied,
+        ["/etc/ssl/certs/ca-certificates.crt", "/skygate", "/data"]
+    );
+    assert_eq!(entry, ["/skygate"]);
+
+    let known = variables();
+    let set = instruction("ENV");
+    let set: Vec<(&str, &str)> = set
+        .split(' ')
+        .filter_map(|pair| pair.split_once('='))
+        .collect();
+    for (name, _) in &set {
+        assert!(known.contains(*name), "nobody reads {name}");
+    }
+    let listen = set
+        .iter()
+        .find(|(name, _)| *name == "SKYGATE_LISTEN")
+        .expect("it listens")
+        .1;
+    assert_eq!(
+        listen.rsplit(':').next(),
+        Some(instruction("EXPOSE").as_str())
+    );
+}
+
+/// The two lines of the manifest that matter here.
+mod toml_of_cargo {
+    pub(super) struct Cargo {
+        pub(super) rust_version: String,
+    }
+
+    pub(super) fn read(text: &str) -> Cargo {
+        let version = text
+            .lines()
+            .find_map(|line| line.strip_prefix("rust-version = \""))
+            .and_then(|rest| rest.strip_suffix('"'));
+        Cargo {
+            rust_version: version.expect("a version").to_owned(),
+        }
+    }
+}
+
+/// Every file that the sources bring in is sent to the builder.
+#[test]
+fn nothing_that_the_build_needs_is_left_out_of_its_context() {
+    let rules = text(".dockerignore");
+    let sent: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    for path in &sent {
+        assert!(root().join(path).exists(), "{path} does not exist");
+    }
+    for needed in ["Cargo.toml", "Cargo.lock", "src", "queries"] {
+        assert!(sent.contains(&needed), "{needed} is not sent");
+    }
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(source) = fs::read_to_string(&path) else {
+                continue;
+            };
+            for included in included(&source) {
+                let file = path.parent().expect("a folder").join(included);
+                let file = file
+                    .canonicalize()
+                    .unwrap_or_else(|error| panic!("{file:?}: {error}"));
+                let below = file.strip_prefix(root()).expect("a file of ours");
+                assert!(
+                    sent.iter().any(|sent| below.starts_with(sent)),
+                    "{below:?} is not sent"
+                );
+            }
+        }
+    }
+}
+
+/// The paths of `include_str!("…")` and `include_bytes!("…")`.
+fn included(source: &str) -> impl Iterator<Item = PathBuf> {
+    source
+        .split("include_")
+        .skip(1)
+        .filter_map(|rest| {
+            rest.strip_prefix("str!(\"")
+                .or(rest.strip_prefix("bytes!(\""))
+        })
+        .filter_map(|rest| rest.split('"').next())
+        .map(PathBuf::from)
+}
+
+/// The words of a command, be it a list or a text.
+fn words(command: &Value) -> Vec<String> {
+    match command {
+        Value::Null => Vec::new(),
+        Value::Array(items) => {
+            let word = |item: &Value| item.as_str().expect("a word").to_owned();
+            items.iter().map(word).collect()
+        }
+        other => panic!("{other}: a list is clearer"),
+    }
+}
+
+#[test]
+fn the_compose_demo_says_what_the_program_understands() {
+    let [compose] = documents("docker/compose.yaml")
+        .try_into()
+        .expect("one document");
+    let services = compose["services"].as_object().expect("services");
+    let known = variables();
+    let mut built = 0;
+    for (name, service) in services {
+        assert_eq!(service["image"], "skygate", "{name}");
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
+        assert_taken(&words(&service["command"]));
+        for variable in service["environment"].as_object().into_iter().flatten() {
+            assert!(
+                known.contains(variable.0),
+                "{name}: nobody reads {}",
+                variable.0
+            );
+        }
+        for other in words(&service["depends_on"]) {
+            assert!(services.contains_key(&other), "{name} depends on {other}");
+        }
+        if let Some(build) = service.get("build") {
+            built += 1;
+            let context = root()
+                .join("docker")
+                .join(build["context"].as_str().expect("a path"));
+            assert!(
+                context
+                    .join(build["dockerfile"].as_str().expect("a path"))
+                    .exists()
+            );
+        }
+        for volume in words(&service["volumes"]) {
+            let mut parts = volume.split(':');
+            let (from, to) = (
+                parts.next().expect("a source"),
+                parts.next().expect("a place"),
+            );
+            if from.starts_with('.') {
+                assert!(root().join("docker").join(from).exists(), "{from}");
+                assert_files_are_mounted(&words(&service["command"]), from, to);
+            } else {
+                assert!(compose["volumes"].get(from).is_some(), "{from}");
+            }
+        }
+        // Nobody outside this machine reaches what is open to everybody.
+        for port in words(&service["ports"]) {
+            assert!(port.starts_with("127.0.0.1:"), "{name}: {port}");
+        }
+    }
+    assert_eq!(built, 1);
+}
+
+/// Whatever file a command names is in the folder that is mounted.
+fn assert_files_are_mounted(command: &[String], from: &str, to: &str) {
+    let files: Vec<&str> = command
+        .iter()
+        .filter_map(|word| word.split_once('='))
+        .map(|(_, value)| value)
+        .filter(|value| value.starts_with('/'))
+        .collect();
+    assert!(!files.is_empty(), "nothing of {from} is used");
+    for file in files {
+        let below = Path::new(file).strip_prefix(to).expect("a mounted file");
+        assert!(
+            root().join("docker").join(from).join(below).exists(),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn the_demos_template_is_one() {
+    let documents = Documents::read(text("docker/demo/template.yaml").as_bytes());
+    assert_eq!(documents.all_faults(), []);
+    assert_eq!(documents.templates.len(), 1);
+}
+
+const SERVICE: &str = "docker/kubernetes/skygate.yaml";
+
+fn only(containers: &[Container]) -> &Container {
+    let [container] = containers else {
+        panic!("{} containers", containers.len())
+    };
+    container
+}
+
+/// What holds for every pod of ours.
+fn assert_safe(pod: &PodSpec) {
+    assert_eq!(pod.automount_service_account_token, Some(false));
+    let context = pod.security_context.as_ref().expect("a context");
+    assert_eq!(context.run_as_non_root, Some(true));
+    let user = instruction("USER");
+    let (user, group) = user.split_once(':').expect("a user and a group");
+    assert_eq!(context.run_as_user, user.parse().ok());
+    assert_eq!(context.run_as_group, group.parse().ok());
+    let profile = context.seccomp_profile.as_ref().expect("a profile");
+    assert_eq!(profile.type_, "RuntimeDefault");
+    let container = only(&pod.containers);
+    assert_eq!(container.image.as_deref(), Some("skygate"));
+    let context = container.security_context.as_ref().expect("a context");
+    assert_eq!(context.allow_privilege_escalation, Some(false));
+    assert_eq!(context.read_only_root_filesystem, Some(true));
+    let dropped = context
+        .capabilities
+        .as_ref()
+        .and_then(|it| it.drop.as_deref());
+    assert_eq!(dropped, Some(&["ALL".to_owned()][..]));
+    let resources = container.resources.as_ref().expect("resources");
+    assert!(
+        resources
+            .requests
+            .as_ref()
+            .expect("requests")
+            .contains_key("cpu")
+    );
+    assert!(
+        resources
+            .limits
+            .as_ref()
+            .expect("limits")
+            .contains_key("memory")
+    );
+    let known = variables();
+    for variable in container.env.iter().flatten() {
+        assert!(
+            known.contains(&variable.name),
+            "nobody reads {}",
+            variable.name
+        );
+    }
+    assert_taken(container.args.as_deref().expect("arguments"));
+}
+
+/// The value of a flag that is written `--name=value`.
+fn flag<'a>(container: &'a Container, name: &str) -> &'a str {
+    let mut args = container.args.iter().flatten();
+    args.find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='))
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn the_service_in_a_cluster_is_complete_and_consistent() {
+    let account: ServiceAccount = manifest(SERVICE, "ServiceAccount");
+    let service: Service = manifest(SERVICE, "Service");
+    let set: StatefulSet = manifest(SERVICE, "StatefulSet");
+    let policy: NetworkPolicy = manifest(SERVICE, "NetworkPolicy");
+    assert_eq!(documents(SERVICE).len(), 4);
+
+    let spec = set.spec;
+    assert_eq!(spec.replicas, Some(1), "SQLite has one writer");
+    let template = spec.template;
+    let labels = template
+        .metadata
+        .as_ref()
+        .and_then(|it| it.labels.clone())
+        .expect("labels");
+    assert_eq!(spec.selector.match_labels.as_ref(), Some(&labels));
+    assert_eq!(
+        service.spec.as_ref().and_then(|it| it.selector.as_ref()),
+        Some(&labels)
+    );
+    let policed = policy
+        .spec
+        .expect("a spec")
+        .pod_selector
+        .expect("a selector");
+    assert_eq!(policed.match_labels, Some(labels));
+
+    let pod = template.spec.expect("a spec");
+    assert_safe(&pod);
+    assert_eq!(pod.service_account_name, account.metadata.name);
+    let container = only(&pod.containers);
+    let port = container.ports.as_ref().expect("ports")[0].container_port;
+    assert_eq!(flag(container, "--listen"), format!("0.0.0.0:{port}"));
+    assert_eq!(port.to_string(), instruction("EXPOSE"));
+
+    for (probe, path) in [
+        (&container.startup_probe, "/healthz"),
+        (&container.liveness_probe, "/healthz"),
+        (&container.readiness_probe, "/readyz"),
+    ] {
+        assert_eq!(probed(probe), path);
+    }
+
+    let mounts = container.volume_mounts.as_deref().expect("mounts");
+    let mount = |name: &str| {
+        let mount = mounts.iter().find(|mount| mount.name == name);
+        mount.unwrap_or_else(|| panic!("{name} is mounted"))
+    };
+    let claims = spec.volume_claim_templates.expect("claims");
+    let claimed = claims[0].metadata.name.as_deref().expect("a name");
+    let store = flag(container, "--store")
+        .strip_prefix("sqlite:")
+        .expect("SQLite");
+    assert!(
+        Path::new(store).starts_with(&mount(claimed).mount_path),
+        "{store}"
+    );
+    assert_eq!(mount(claimed).read_only, None);
+    assert_eq!(flag(container, "--secrets"), mount("secrets").mount_path);
+    let tokens = Path::new(flag(container, "--tokens"));
+    assert_eq!(
+        tokens.parent(),
+        Some(Path::new(&mount("tokens").mount_path))
+    );
+
+    let volumes = pod.volumes.as_deref().expect("volumes");
+    for path in secret_paths(volumes) {
+        assert_eq!(path.split('/').count(), 3, "{path} is NAMESPACE/NAME/KEY");
+    }
+    let used: BTreeSet<&str> = mounts.iter().map(|mount| mount.name.as_str()).collect();
+    let there: BTreeSet<&str> = volumes
+        .iter()
+        .map(|it| it.name.as_str())
+        .chain([claimed])
+        .collect();
+    assert_eq!(used, there);
+}
+
+fn probed(probe: &Option<Probe>) -> &str {
+    let get = probe.as_ref().and_then(|probe| probe.http_get.as_ref());
+    get.and_then(|get| get.path.as_deref()).expect("a path")
+}
+
+/// Where the volume of secrets puts them.
+fn secret_paths(volumes: &[Volume]) -> Vec<&str> {
+    let secrets = volumes.iter().find(|volume| volume.name == "secrets");
+    let projected = secrets.and_then(|volume| volume.projected.as_ref());
+    let sources = projected
+        .and_then(|it| it.sources.as_deref())
+        .expect("sources");
+    let items = sources
+        .iter()
+        .filter_map(|source| source.secret.as_ref()?.items.as_deref())
+        .flatten();
+    items.map(|item| item.path.as_str()).collect()
+}
+
+#[test]
+fn the_examples_of_secrets_are_what_the_service_mounts() {
+    let path = "docker/kubernetes/secrets.example.yaml";
+    let secrets: Vec<Secret> = documents(path)
+        .into_iter()
+        .map(|document| serde_json::from_value(document).expect("a secret"))
+        .collect();
+    let names: Vec<&str> = secrets
+        .iter()
+        .filter_map(|it| it.metadata.name.as_deref())
+        .collect();
+    let set = text(SERVICE);
+    for name in names {
+        assert!(set.contains(name), "{name} is mounted nowhere");
+    }
+    let tokens = secrets[0].string_data.as_ref().expect("data")["tokens"].clone();
+    assert_eq!(
+        skygate::api::Tokens::parse(&tokens)
+            .expect("tokens")
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn a_job_judges_as_a_pipeline_does() {
+    let job: Job = manifest("docker/kubernetes/run.yaml", "Job");
+    let spec = job.spec.expect("a spec");
+    assert_eq!(spec.backoff_limit, Some(0));
+    let pod = spec.template.spec.expect("a spec");
+    assert_eq!(pod.restart_policy.as_deref(), Some("Never"));
+    assert_safe(&pod);
+    let service: Service = manifest(SERVICE, "Service");
+    let name = service.metadata.name.expect("a name");
+    let port = service.spec.expect("a spec").ports.expect("ports")[0].port;
+    let server = flag(only(&pod.containers), "--server");
+    assert_eq!(server, format!("http://{name}:{port}"));
+}

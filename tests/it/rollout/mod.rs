@@ -1,0 +1,13 @@
+//! The stepper's decisions: reading a Rollout, playing its steps, keeping and showing it.
+
+mod commands;
+mod crashes;
+mod driver;
+mod ending;
+mod field_paths;
+mod laws;
+mod outcomes;
+mod reading;
+mod stored;
+mod stories;
+mod tree;

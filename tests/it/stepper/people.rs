@@ -1,0 +1,173 @@
+//! What people want reaches the stepper at once, wherever it is.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use skygate::domain::rollout::desk::DeskError;
+use skygate::domain::rollout::{Command, Outcome, Refusal, Seen, Settings};
+use skygate::engine::DesksError;
+use skygate::ports::Clock;
+use skygate::stepper::{Ended, StepperError};
+use tokio::sync::mpsc;
+
+use super::world::{World, ten_steps, within};
+
+fn endless_pauses() -> Value {
+    let mut canary = ten_steps();
+    for step in canary["steps"].as_array_mut().expect("steps") {
+        if step.get("pause").is_some() {
+            *step = json!({"pause": {}});
+        }
+    }
+    canary
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_step_can_be_promoted_by_hand() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &endless_pauses(), "v2", Settings::default());
+    let (_interrupt, interrupts) = mpsc::channel(1);
+    let person = async {
+        for step in [1, 3, 5, 7, 9] {
+            world
+                .until(&stepper, |scene| {
+                    scene.rollout.step == step && !scene.rollout.pauses.is_empty()
+                })
+                .await;
+            // Time to measure something.
+            world.clock.sleep(Duration::from_mins(2)).await;
+            let asked_at = world.clock.now();
+            let seen = Some(Seen { revision: 1, step });
+            world
+                .want(Command::Promote, seen)
+                .await
+                .expect("a promotion");
+            world
+                .until(&stepper, |scene| scene.rollout.step > step)
+                .await;
+            assert_eq!(world.clock.now(), asked_at, "step {step}: at once");
+        }
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = within(stepper.run(interrupts)) => ended,
+        () = person => unreachable!(),
+    };
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100]);
+    let desk = world.desk().await;
+    assert_eq!(desk.waiting().count(), 0);
+    assert_eq!(desk.letters.len(), 5);
+    assert!(desk.letters.iter().all(|letter| letter.by == "jane"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_at_any_step_sends_traffic_back() {
+    for (step, weights) in [
+        (1, &[10, 0][..]),
+        (3, &[10, 20, 0]),
+        (5, &[10, 20, 40, 0]),
+        (7, &[10, 20, 40, 60, 0]),
+        (9, &[10, 20, 40, 60, 80, 0]),
+    ] {
+        let world = World::saying("S");
+        let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+        let (ended, ()) = tokio::join!(world.play(&stepper), async {
+            world
+                .until(&stepper, |scene| scene.rollout.step == step)
+                .await;
+            world.want(Command::Abort, None).await.expect("an abort");
+        });
+        assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+        assert_eq!(world.roads.weights(), weights);
+        let again = world.want(Command::Abort, None).await;
+        let refusal = DeskError::Refused(Refusal::AbortedAlready(1));
+        assert_eq!(again, Err(DesksError::Desk(refusal)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_begins_anew_with_a_new_analysis() {
+    let world = World::saying("FFFFS");
+    let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+    world.want(Command::Retry, None).await.expect("a retry");
+    // Nobody was there to hear it: whoever comes next does.
+    let stepper = world.stepper("b", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    assert_eq!(
+        world.roads.weights(),
+        [10, 20, 40, 0, 10, 20, 40, 60, 80, 100]
+    );
+    let names: Vec<String> = world.runs().await.into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["reviews-v2-1", "reviews-v2-1.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_promotion_skips_everything() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+    let (ended, ()) = tokio::join!(world.play(&stepper), async {
+        world.until(&stepper, |scene| scene.rollout.step == 3).await;
+        let wanted = world.want(Command::PromoteFull, None).await;
+        wanted.expect("a full promotion");
+    });
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    assert_eq!(world.roads.weights(), [10, 20, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manual_pause_lasts_until_it_is_lifted() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+    let (ended, ()) = tokio::join!(world.play(&stepper), async {
+        world.until(&stepper, |scene| scene.rollout.step == 3).await;
+        world.want(Command::Pause, None).await.expect("a pause");
+        world.clock.sleep(Duration::from_hours(5)).await;
+        assert_eq!(world.rollout().await.step, 3);
+        world.want(Command::Resume, None).await.expect("it goes on");
+    });
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_version_waits_until_the_last_one_is_known_to_be_stable() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+
+    let next = world.stepper("b", &ten_steps(), "v3", Settings::default());
+    let refused = world.play(&next).await;
+    let Err(StepperError::Refused { version, why }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((version.as_str(), why), ("v3", Refusal::Unconfirmed(1)));
+    assert_eq!(world.roads.weights().last(), Some(&100));
+
+    world
+        .want(Command::Promote, None)
+        .await
+        .expect("it is stable");
+    let ended = world.play(&next).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    let weights = world.roads.weights();
+    assert_eq!(weights[5..], [100, 10, 20, 40, 60, 80, 100]);
+    let rollout = world.rollout().await;
+    assert_eq!(rollout.stable.expect("told").name, "v2");
+    assert_eq!(rollout.revision.number, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_wanted_of_a_rollout_that_has_not_begun() {
+    let world = World::saying("S");
+    let wanted = world.want(Command::Promote, None).await;
+    assert_eq!(wanted, Err(DesksError::Desk(DeskError::Empty)));
+    let mut stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+    stepper.orders.version = None;
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Err(StepperError::NothingToDo));
+}
