@@ -114,7 +114,7 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Measure(command) => command.execute().await,
         Command::Eval(command) => command.execute(),
         Command::Validate(command) => or_interrupted(command.execute()).await,
-        Command::Templates(command) => or_interrupted(command.execute()).await,
+        Command::Templates(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::Runs(command) => command.execute().await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,

@@ -156,12 +156,12 @@ struct Rerun {
 impl Runs {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
         match self.command {
-            Command::List(command) => or_interrupted(command.execute()).await,
+            Command::List(command) => or_interrupted(Box::pin(command.execute())).await,
             Command::Get(command) => command.execute().await,
             Command::Watch(command) => command.execute().await,
-            Command::Terminate(command) => or_interrupted(command.execute()).await,
-            Command::Delete(command) => or_interrupted(command.execute()).await,
-            Command::Rerun(command) => or_interrupted(command.execute()).await,
+            Command::Terminate(command) => or_interrupted(Box::pin(command.execute())).await,
+            Command::Delete(command) => or_interrupted(Box::pin(command.execute())).await,
+            Command::Rerun(command) => or_interrupted(Box::pin(command.execute())).await,
         }
     }
 }
@@ -170,20 +170,12 @@ impl List {
     async fn execute(self) -> Result<Outcome, Failure> {
         let service = self.service.required()?;
         let (rows, is_all) = patiently(&service, self.rows(&service)).await?;
+        let items = json!({ "items": rows });
         match self.output {
-            Output::Text => {
-                if rows.is_empty() {
-                    tell("no runs");
-                } else {
-                    print(&listed(&rows))?;
-                }
-            }
-            Output::Json => {
-                write(&wire::json(&json!({ "items": rows })).map_err(Failure::broken)?)?
-            }
-            Output::Yaml => {
-                write(&wire::yaml(&json!({ "items": rows })).map_err(Failure::broken)?)?
-            }
+            Output::Text if rows.is_empty() => tell("no runs"),
+            Output::Text => print(&listed(&rows))?,
+            Output::Json => write(&wire::json(&items).map_err(Failure::broken)?)?,
+            Output::Yaml => write(&wire::yaml(&items).map_err(Failure::broken)?)?,
         }
         if !is_all {
             tell(&format!(

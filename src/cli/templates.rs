@@ -197,15 +197,12 @@ impl List {
     async fn execute(self) -> Result<Outcome, Failure> {
         let service = self.service.required()?;
         let rows = prepare::patiently(service.client.server(), self.rows(&service)).await?;
+        let items = json!({ "items": rows });
         match self.output {
             Output::Text if rows.is_empty() => tell("no templates"),
             Output::Text => print(&listed(&rows))?,
-            Output::Json => {
-                write(&wire::json(&json!({ "items": rows })).map_err(Failure::broken)?)?
-            }
-            Output::Yaml => {
-                write(&wire::yaml(&json!({ "items": rows })).map_err(Failure::broken)?)?
-            }
+            Output::Json => write(&wire::json(&items).map_err(Failure::broken)?)?,
+            Output::Yaml => write(&wire::yaml(&items).map_err(Failure::broken)?)?,
         }
         Ok(Outcome::Successful)
     }

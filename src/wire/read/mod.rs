@@ -248,11 +248,11 @@ fn forget(spec: &mut Value, path: &str) -> bool {
     let Some((parents, name)) = path.rsplit_once('.') else {
         return false;
     };
-    let pointer: String = parents
-        .split(['.', '['])
-        .skip(1)
-        .map(|step| format!("/{}", step.trim_end_matches(']')))
-        .collect();
+    let mut pointer = String::new();
+    for step in parents.split(['.', '[']).skip(1) {
+        pointer.push('/');
+        pointer.push_str(step.trim_end_matches(']'));
+    }
     spec.pointer_mut(&pointer)
         .and_then(Value::as_object_mut)
         .is_some_and(|fields| fields.remove(name).is_some())
