@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemView;
 use super::rendering::Written;
-use super::{health, measurements, metrics, runs, templates};
+use super::{flagger, health, measurements, metrics, runs, templates};
 
 /// The description of the whole API.
 #[derive(OpenApi)]
@@ -27,6 +27,7 @@ use super::{health, measurements, metrics, runs, templates};
         (name = "runs", description = "Analyses under way and over"),
         (name = "measurements", description = "One measurement, explained"),
         (name = "templates", description = "AnalysisTemplates and ClusterAnalysisTemplates"),
+        (name = "flagger", description = "Flagger's webhooks, answered in its own contract: the status and a line of text"),
         (name = "health", description = "How the service does")
     ),
     paths(
@@ -47,6 +48,7 @@ use super::{health, measurements, metrics, runs, templates};
         templates::list_cluster,
         templates::get_cluster,
         templates::delete_cluster,
+        flagger::answer,
         health::healthz,
         health::readyz,
         metrics::families,
@@ -62,6 +64,9 @@ struct Common;
 
 /// The operations that need no token.
 const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
+
+/// The operation that Flagger calls.
+const FLAGGER: &str = "answerFlagger";
 
 /// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
 const FAILURES: [(&str, &[(&str, &str)]); 15] = [
@@ -127,6 +132,12 @@ fn complete(operation: &mut Operation) {
     let failures = FAILURES.iter().find(|(of, _)| *of == id);
     let failures = failures.map_or(&[] as &[_], |(_, failures)| *failures);
     let responses = &mut operation.responses.responses;
+    if id == FLAGGER {
+        // A foreign protocol, which has its own failures; its token may be in the body.
+        let token = SecurityRequirement::new("token", [""; 0]);
+        operation.security = Some(vec![SecurityRequirement::default(), token]);
+        return;
+    }
     for (status, description) in failures {
         responses.insert((*status).to_owned(), problem(description));
     }

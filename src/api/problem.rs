@@ -241,6 +241,18 @@ impl Problem {
         self.kind
     }
 
+    /// All of it in one line, for callers that read no JSON.
+    pub(super) fn line(&self) -> String {
+        let line = match self.faults.as_slice() {
+            [] | [_] => self.detail.clone(),
+            several => {
+                let several: Vec<String> = several.iter().map(Fault::to_string).collect();
+                several.join("; ")
+            }
+        };
+        without_url_credentials(&line).replace('\n', " ")
+    }
+
     fn of_faults(kind: Kind, faults: Faults) -> Self {
         let faults = faults.into_vec();
         let detail = match faults.as_slice() {

@@ -59,7 +59,11 @@ pub(super) async fn for_news(
 const MOMENT: Duration = Duration::from_secs(5);
 
 /// Waits until the run is as it `should` be, or a moment has passed; `false` where it is gone.
-pub(super) async fn until(app: &App, watched: &mut Watched, should: impl Fn(&Run) -> bool) -> bool {
+pub(in crate::api) async fn until(
+    app: &App,
+    watched: &mut Watched,
+    should: impl Fn(&Run) -> bool,
+) -> bool {
     let time_is_up = tokio::time::sleep(MOMENT);
     let stopped = app.health.stopped();
     tokio::pin!(time_is_up, stopped);
