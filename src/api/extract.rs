@@ -86,6 +86,18 @@ impl FromRequest<Arc<App>> for Document {
     }
 }
 
+/// A body as it came, up to the same length.
+#[derive(Debug)]
+pub(super) struct Unread(pub(super) Bytes);
+
+impl FromRequest<Arc<App>> for Unread {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        text(app, request, LONGEST_BODY).await.map(Self)
+    }
+}
+
 /// A body that is a file of manifests, unread.
 #[derive(Debug)]
 pub(super) struct Manifests(pub(super) Bytes);

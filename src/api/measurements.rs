@@ -94,7 +94,7 @@ pub(super) async fn measure(
     let plan = app.planner.plan(request).await?;
 
     let names = plan.metrics.iter().map(|metric| metric.name.as_str());
-    let mut faults = unknown_names("metrics", &wanted, names);
+    let mut faults = unknown_names("metrics", &wanted, &names);
     if at.is_some_and(|at| at > app.ports.clock.now()) {
         faults.push(Fault::new(
             "at",

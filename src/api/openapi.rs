@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what the API is, in OpenAPI 3.1, made of the handlers themselves.
+//! `GET /openapi.json`: what the API is, in `OpenAPI` 3.1, made of the handlers themselves.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemView;
 use super::rendering::Written;
-use super::{health, measurements, metrics, rollouts, runs, templates};
+use super::{flagger, health, measurements, metrics, rollouts, runs, templates};
 
 /// The description of the whole API.
 #[derive(OpenApi)]
@@ -28,6 +28,7 @@ use super::{health, measurements, metrics, rollouts, runs, templates};
         (name = "measurements", description = "One measurement, explained"),
         (name = "templates", description = "AnalysisTemplates and ClusterAnalysisTemplates"),
         (name = "rollouts", description = "What steppers keep here, and what people want of them"),
+        (name = "flagger", description = "Flagger's webhooks, answered in its own contract: the status and a line of text"),
         (name = "health", description = "How the service does")
     ),
     paths(
@@ -57,6 +58,7 @@ use super::{health, measurements, metrics, rollouts, runs, templates};
         rollouts::commands::retry,
         rollouts::commands::pause,
         rollouts::commands::resume,
+        flagger::answer,
         health::healthz,
         health::readyz,
         metrics::families,
@@ -72,6 +74,9 @@ struct Common;
 
 /// The operations that need no token.
 const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
+
+/// The operation that Flagger calls.
+const FLAGGER: &str = "answerFlagger";
 
 /// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
 const FAILURES: [(&str, &[(&str, &str)]); 24] = [
@@ -168,6 +173,12 @@ fn complete(operation: &mut Operation) {
         json.example = serde_json::from_str(example).ok();
     }
     let responses = &mut operation.responses.responses;
+    if id == FLAGGER {
+        // A foreign protocol, which has its own failures; its token may be in the body.
+        let token = SecurityRequirement::new("token", [""; 0]);
+        operation.security = Some(vec![SecurityRequirement::default(), token]);
+        return;
+    }
     for (status, description) in failures {
         responses.insert((*status).to_owned(), problem(description));
     }
@@ -199,7 +210,7 @@ pub fn description() -> Description {
     Api::openapi()
 }
 
-/// What this API is, in OpenAPI 3.1.
+/// What this API is, in `OpenAPI` 3.1.
 #[utoipa::path(
     get,
     path = "/openapi.json",

@@ -146,7 +146,8 @@ pub struct Problem {
     kind: Kind,
     detail: String,
     faults: Vec<Fault>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed: most problems have none, and every handler returns what could be a problem.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     cause: Option<Cause>,
 }
 
@@ -231,20 +232,38 @@ impl Problem {
     /// The same request may succeed after this time.
     #[must_use]
     pub fn retry_after(mut self, time: Duration) -> Self {
-        self.header = Some((RETRY_AFTER, HeaderValue::from(time.as_secs().max(1))));
+        self.header = Some(Box::new((
+            RETRY_AFTER,
+            HeaderValue::from(time.as_secs().max(1)),
+        )));
         self
     }
 
     /// Says how to prove who one is.
     #[must_use]
     pub(super) fn challenge(mut self, challenge: &'static str) -> Self {
-        self.header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        self.header = Some(Box::new((
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        )));
         self
     }
 
     /// What kind of failure it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// All of it in one line, for callers that read no JSON.
+    pub(super) fn line(&self) -> String {
+        let line = match self.faults.as_slice() {
+            [] | [_] => self.detail.clone(),
+            several => {
+                let several: Vec<String> = several.iter().map(Fault::to_string).collect();
+                several.join("; ")
+            }
+        };
+        without_url_credentials(&line).replace('\n', " ")
     }
 
     fn of_faults(kind: Kind, faults: Faults) -> Self {
@@ -319,7 +338,7 @@ impl IntoResponse for Problem {
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             headers.insert(name, value);
         }
         if let Some(cause) = self.cause {

@@ -56,7 +56,7 @@ pub(super) fn trim(explanation: &mut Explanation) {
     let read = points(&explanation.series);
     if count > MOST_SERIES || read > MOST_POINTS {
         let series = std::mem::take(&mut explanation.series);
-        explanation.series = keep_some(series, explanation.decided.as_mut());
+        explanation.series = keep_some(&series, explanation.decided.as_mut());
         explanation.notes.push(format!(
             "{read} points in {count} series were read and judged; {} points in {} series of them are kept here",
             points(&explanation.series),
@@ -79,8 +79,8 @@ fn points(series: &[Series]) -> usize {
 }
 
 /// The newest points of the first series. What decided is told of those that are left.
-fn keep_some(series: Vec<Series>, decided: Option<&mut Decided>) -> Vec<Series> {
-    let kept = kept_series(&series);
+fn keep_some(series: &[Series], decided: Option<&mut Decided>) -> Vec<Series> {
+    let kept = kept_series(series);
     let quota = (MOST_POINTS / kept.len().max(1)).max(1);
     let kept: Vec<(usize, Vec<usize>)> = kept
         .into_iter()

@@ -107,7 +107,7 @@ impl Hook for CommandHook {
         let is_over = ended.is_ok();
         let exit = ended.ok().flatten().and_then(Result::ok);
         if is_over {
-            group.is_over();
+            group.disarm();
         } else {
             drop(group);
             // Its end is waited for: nothing of it runs beside the next try.
@@ -148,7 +148,7 @@ impl Group {
         Self(id.and_then(Pid::from_raw))
     }
 
-    fn is_over(mut self) {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }

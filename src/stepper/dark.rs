@@ -62,9 +62,10 @@ impl Play<'_> {
                         debug!(?effect, %why, "is tried again");
                         self.tasks.retry(effect, after, &self.stepper.clock);
                     }
-                    Report::Again(effect) => self.tasks.ended(&effect),
+                    Report::Again(effect) | Report::Looked { effect, .. } => {
+                        self.tasks.ended(&effect);
+                    }
                     Report::Fenced(why) => return Err(StepperError::Fenced(why)),
-                    Report::Looked { effect, .. } => self.tasks.ended(&effect),
                     Report::News(_) => {}
                 },
             }

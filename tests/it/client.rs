@@ -252,10 +252,6 @@ async fn every_call_has_its_path() {
         .delete_template(which(Kind::Cluster))
         .await
         .expect("it goes");
-    client
-        .command_rollout("n", "reviews", "promote", &json!({"full": true}))
-        .await
-        .expect("told");
     assert_eq!(
         stub.lines(),
         [
@@ -266,7 +262,6 @@ async fn every_call_has_its_path() {
             "POST /api/v1/templates?namespace=n",
             "GET /api/v1/templates/default/apdex",
             "DELETE /api/v1/clustertemplates/apdex",
-            "POST /api/v1/rollouts/n/reviews/promote",
         ]
     );
 }

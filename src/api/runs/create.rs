@@ -89,26 +89,28 @@ pub async fn start(
     body: RunBody,
     request: Option<RequestKey>,
 ) -> Result<Started, Problem> {
-    begin(app, request, async {
-        let RunBody {
-            request: asked,
-            name,
-            labels,
-            not_before,
-            conclude_after,
-        } = body;
-        let namespace = asked.namespace.clone();
-        let name = name.unwrap_or_else(|| name_of(&asked));
-        let templates = templates_of(&asked);
-        let plan = app.planner.plan(asked).await?;
-        let mut run = new_run(app, &namespace, &name, plan);
-        run.labels = labels;
-        run.templates = templates;
-        run.not_before = not_before;
-        run.conclude_after = conclude_after;
-        Ok(run)
-    })
-    .await
+    begin(app, request, prepare(app, body)).await
+}
+
+/// The run that `body` asks for, created now and started by nobody yet.
+pub(in crate::api) async fn prepare(app: &App, body: RunBody) -> Result<Run, Problem> {
+    let RunBody {
+        request: asked,
+        name,
+        labels,
+        not_before,
+        conclude_after,
+    } = body;
+    let namespace = asked.namespace.clone();
+    let name = name.unwrap_or_else(|| name_of(&asked));
+    let templates = templates_of(&asked);
+    let plan = app.planner.plan(asked).await?;
+    let mut run = new_run(app, &namespace, &name, plan);
+    run.labels = labels;
+    run.templates = templates;
+    run.not_before = not_before;
+    run.conclude_after = conclude_after;
+    Ok(run)
 }
 
 /// Starts the run that is made by `make`, unless `request` was made before.

@@ -22,6 +22,7 @@ use crate::domain::run::RunId;
 use crate::engine::Watched;
 
 pub(super) use create::create;
+pub(super) use create::prepare;
 pub use create::{Started, start};
 pub(super) use delete::delete;
 pub(super) use events::events;
@@ -31,7 +32,7 @@ pub(super) use patch::patch;
 pub(super) use rerun::rerun;
 pub(super) use summary::summary;
 pub(super) use terminate::terminate;
-pub(super) use wait::LONGEST_WAIT;
+pub(super) use wait::{LONGEST_WAIT, until};
 
 /// The run of that id, to look at it and to wait for what becomes of it.
 async fn find(app: &App, id: &RunId) -> Result<Watched, Problem> {

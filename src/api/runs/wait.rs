@@ -12,7 +12,7 @@ use crate::domain::run::Run;
 use crate::engine::Watched;
 
 /// The longest wait that a caller gets, whatever is asked for.
-pub(in crate::api) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(in crate::api) const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// How long a caller wants to wait: `?wait=30s`.
 pub(super) fn asked(uri: &Uri) -> Result<Option<Duration>, Problem> {
@@ -60,7 +60,11 @@ pub(super) async fn for_news(
 const MOMENT: Duration = Duration::from_secs(5);
 
 /// Waits until the run is as it `should` be, or a moment has passed; `false` where it is gone.
-pub(super) async fn until(app: &App, watched: &mut Watched, should: impl Fn(&Run) -> bool) -> bool {
+pub(in crate::api) async fn until(
+    app: &App,
+    watched: &mut Watched,
+    should: impl Fn(&Run) -> bool,
+) -> bool {
     let time_is_up = tokio::time::sleep(MOMENT);
     let stopped = app.health.stopped();
     tokio::pin!(time_is_up, stopped);

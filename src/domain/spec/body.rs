@@ -278,7 +278,7 @@ fn read_names(fields: &mut Fields<'_, '_>, name: &'static str) -> Vec<String> {
 pub fn unknown_names<'a>(
     at: &str,
     wanted: &[String],
-    known: impl Iterator<Item = &'a str> + Clone,
+    known: &(impl Iterator<Item = &'a str> + Clone),
 ) -> Vec<Fault> {
     let unknown = |(i, name): (usize, &String)| {
         let is_known = known.clone().any(|known| known == name);

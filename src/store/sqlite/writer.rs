@@ -184,7 +184,9 @@ impl Work {
             let mut notes = Notes::new();
             let broken = self.transact(&mut operations, &mut notes).err();
             if broken.is_none() {
-                notes.into_iter().for_each(|note| self.take_note(note));
+                for note in notes {
+                    self.take_note(note);
+                }
             }
             for operation in operations {
                 operation.answer(broken.as_ref(), &self.place);

@@ -9,8 +9,8 @@ mod pipelines;
 mod process;
 mod reports;
 mod secrets;
-mod server;
 mod serve;
+mod server;
 mod signals;
 #[cfg(unix)]
 mod snippets;

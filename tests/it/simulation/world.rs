@@ -326,6 +326,9 @@ impl World {
                     model.not_before.push(moment);
                     model.has_not_before |= is_heard;
                 }
+                Command::Conclude | Command::NoTrafficBefore(_) => {
+                    unreachable!("nobody posts these here")
+                }
             },
             Err(StoreError::NotFound(_)) if model.may_be_gone || !model.is_accepted => {}
             Err(failure) => self.violations.push(failure.to_string()),

@@ -1,0 +1,301 @@
+//! `POST /flagger/{hook}`: Flagger's own contract. What is answered is decided in the core; this does what the decision says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
+
+use super::App;
+use super::access::{Scope, bearer};
+use super::extract::{Name, Unread};
+use super::problem::{Kind, Problem};
+use super::runs::{prepare, until};
+use crate::domain::fault::shown;
+use crate::domain::flagger::{
+    Answer, Call, Decision, Effect, Hook, Record, RunView, Start, TemplateName, decide, refuse,
+};
+use crate::domain::plan::Plan;
+use crate::domain::run::{Command, Run, RunId};
+use crate::domain::spec::RunBody;
+use crate::engine::Watched;
+use crate::ports::{Change, Expected, Moment, RecordKey, RecordKind, StoreError};
+
+/// Flagger gives up after ten seconds unless it is told otherwise.
+const WITHIN: Duration = Duration::from_secs(8);
+
+/// For how long an OAP is waited for where the question is whether it answers.
+const OAP_WITHIN: Duration = Duration::from_secs(7);
+
+/// Answers one of Flagger's hooks: 200 for yes, 403 and a line of text for no.
+///
+/// The template, its arguments, their namespace and a token are in the hook's `metadata` (`template`, `args.NAME`, `namespace`, `token`) or in the query of its URL.
+#[utoipa::path(
+    post,
+    path = "/flagger/{hook}",
+    tag = "flagger",
+    operation_id = "answerFlagger",
+    params(
+        ("hook" = String, Path, description = "`confirm-rollout`, `pre-rollout`, `rollout`, `confirm-traffic-increase`, `confirm-promotion`, `post-rollout`, `rollback` or `event`")
+    ),
+    request_body(description = "What Flagger sends: `name`, `namespace`, `phase`, `checksum` and `metadata`", content = Object, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Yes, and why; for `rollback`: it must go back", body = String, content_type = "text/plain"),
+        (status = 400, description = "The call cannot be read", body = String, content_type = "text/plain"),
+        (status = 401, description = "A token is needed", body = String, content_type = "text/plain"),
+        (status = 403, description = "No, and why", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such hook", body = String, content_type = "text/plain"),
+        (status = 503, description = "It cannot be said for now", body = String, content_type = "text/plain"),
+    )
+)]
+pub(super) async fn answer(
+    State(app): State<Arc<App>>,
+    hook: Result<Name, Problem>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    headers: HeaderMap,
+    body: Result<Unread, Problem>,
+) -> Response {
+    let asked = async {
+        let Name(hook) = hook?;
+        let Unread(body) = body?;
+        let Query(query) = query
+            .map_err(|_| Problem::new(Kind::Malformed, "the query of the URL cannot be read"))?;
+        let hook = Hook::named(&hook).ok_or_else(|| no_such_hook(&hook))?;
+        let call = Call::read(hook, &body, &query)
+            .map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+        let token = call.token.as_ref().map(|token| token.expose());
+        app.access
+            .allows(token.or_else(|| bearer(&headers)), Scope::Run)?;
+        match timeout(WITHIN, settle(&app, hook, &call)).await {
+            Ok(settled) => settled,
+            // Whatever was done is harmless when it is done again.
+            Err(_) => Err(Problem::new(
+                Kind::Unavailable,
+                format!("it took more than {WITHIN:?}; ask again"),
+            )),
+        }
+    };
+    match asked.await {
+        Ok(answer) => {
+            let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::FORBIDDEN);
+            plain(status, answer.text)
+        }
+        Err(problem) => told(problem),
+    }
+}
+
+fn no_such_hook(name: &str) -> Problem {
+    let names: Vec<&str> = Hook::ALL.iter().map(|hook| hook.name()).collect();
+    let detail = format!("no hook {}; there are {}", shown(name), names.join(", "));
+    Problem::new(Kind::NotFound, detail)
+}
+
+/// A failure in Flagger's form. It tries again after a 429 and tells people nothing of it, so that becomes a plain no.
+fn told(problem: Problem) -> Response {
+    let status = match problem.kind() {
+        Kind::TooMany => StatusCode::FORBIDDEN,
+        kind => kind.status(),
+    };
+    let line = problem.line();
+    let mut response = problem.into_response();
+    let (text, own) = (plain(status, line), response.headers_mut());
+    own.insert(CONTENT_TYPE, PLAIN);
+    *response.status_mut() = status;
+    *response.body_mut() = text.into_body();
+    response
+}
+
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+fn plain(status: StatusCode, text: String) -> Response {
+    (status, [(CONTENT_TYPE, PLAIN)], text).into_response()
+}
+
+/// Decides on a call and does what the decision says, as often as others were faster or the answer may change.
+async fn settle(app: &App, hook: Hook, call: &Call) -> Result<Answer, Problem> {
+    let Some(name) = call.record_name() else {
+        // An event about no template: there is nothing to remember it by.
+        debug!(canary = %call.canary, phase = %call.phase, "an event of Flagger's: {}", call.message.as_deref().unwrap_or_default());
+        let record = Record::default();
+        return Ok(decide(hook, call, record, None, fresh(), app.ports.clock.now()).answer);
+    };
+    let key = RecordKey::new(RecordKind::FlaggerAttempt, &call.namespace, name);
+    loop {
+        let (record, expected) = read(app, &key).await?;
+        let watched = match &record.attempt {
+            Some(attempt) => app.engine.watch(&attempt.run).await?,
+            None => None,
+        };
+        let (decision, run) = decided(app, hook, call, record, watched.as_ref()).await?;
+        if let Some((run, command)) = &decision.ends {
+            tell(app, run, *command).await?;
+        }
+        match save(app, &key, expected, &decision.record).await {
+            Ok(()) => {}
+            Err(StoreError::Changed { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(run) = run {
+            start(app, &run).await?;
+        }
+        for effect in &decision.effects {
+            match effect {
+                Effect::Tell(run, command) => tell(app, run, *command).await?,
+                // It was checked before anything was saved, and the run has just been started.
+                Effect::Check | Effect::Start(_) => {}
+            }
+        }
+        if decision.may_change
+            && let Some(mut watched) = watched
+        {
+            let is_over = |run: &Run| run.phase.is_over();
+            if until(app, &mut watched, is_over).await && is_over(watched.run()) {
+                continue;
+            }
+        }
+        return Ok(decision.answer);
+    }
+}
+
+fn fresh() -> RunId {
+    RunId(uuid::Uuid::new_v4().to_string())
+}
+
+/// What is decided, and the run that it starts; a refusal where what it needs isn't valid.
+async fn decided(
+    app: &App,
+    hook: Hook,
+    call: &Call,
+    record: Record,
+    watched: Option<&Watched>,
+) -> Result<(Decision, Option<Run>), Problem> {
+    let view = watched.map(|watched| RunView::of(watched.run()));
+    let now = app.ports.clock.now();
+    let decision = decide(hook, call, record.clone(), view.as_ref(), fresh(), now);
+    let mut run = None;
+    for effect in &decision.effects {
+        let wrong = match effect {
+            Effect::Check => check(app, call).await.err(),
+            Effect::Start(start) => match planned(app, call, start).await {
+                Ok(planned) => {
+                    run = Some(planned);
+                    None
+                }
+                Err(problem) => Some(problem),
+            },
+            Effect::Tell(..) => None,
+        };
+        match wrong {
+            None => {}
+            Some(problem) if problem.kind().status().is_client_error() => {
+                let refused = refuse(hook, call, record, &problem.line(), now);
+                return Ok((refused, None));
+            }
+            Some(problem) => return Err(problem),
+        }
+    }
+    Ok((decision, run))
+}
+
+async fn read(app: &App, key: &RecordKey) -> Result<(Record, Expected), Problem> {
+    let Some(kept) = app.ports.records.read(key).await? else {
+        return Ok((Record::default(), Expected::Absent));
+    };
+    let record = Record::from_json(&kept.body).map_err(Problem::internal)?;
+    Ok((record, Expected::Version(kept.version)))
+}
+
+async fn save(
+    app: &App,
+    key: &RecordKey,
+    expected: Expected,
+    record: &Record,
+) -> Result<(), StoreError> {
+    let change = Change {
+        key: key.clone(),
+        expected,
+        body: Some(record.to_json()),
+    };
+    let now = app.ports.clock.now();
+    app.ports.records.change(&[change], now).await.map(drop)
+}
+
+/// Starts a run, unless it is there already.
+async fn start(app: &App, run: &Run) -> Result<(), Problem> {
+    match app.engine.start(run).await {
+        Ok(()) | Err(StoreError::Exists(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells a run something, unless it is gone.
+async fn tell(app: &App, run: &RunId, command: Command) -> Result<(), Problem> {
+    match app.engine.post(run, command).await {
+        Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The run that `start` asks for, not started yet.
+async fn planned(app: &App, call: &Call, start: &Start) -> Result<Run, Problem> {
+    app.refuse_too_many().await?;
+    let mut body = asked_for(call);
+    body["name"] = json!(start.name);
+    body["labels"] = json!(start.labels);
+    body["notBefore"] = json!(start.not_before.to_string());
+    let mut run = prepare(app, RunBody::read(&body)).await?;
+    run.id = start.run.clone();
+    Ok(run)
+}
+
+/// The same that somebody would send to `/api/v1/runs`.
+fn asked_for(call: &Call) -> Value {
+    let template = call.template.as_ref();
+    let reference = |template: &TemplateName| json!({ "templateName": template.name, "clusterScope": template.cluster_scope });
+    let args = call
+        .args
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }));
+    json!({
+        "namespace": template.map_or(&call.namespace, |template| &template.namespace),
+        "templates": template.map(reference).into_iter().collect::<Vec<_>>(),
+        "args": args.collect::<Vec<_>>(),
+    })
+}
+
+/// Whether the template and its arguments are valid and every OAP that counts answers what it will be asked.
+async fn check(app: &App, call: &Call) -> Result<(), Problem> {
+    let deadline = Instant::now() + OAP_WITHIN;
+    let run = prepare(app, RunBody::read(&asked_for(call))).await?;
+    let wrong = unanswered(app, &run.plan, deadline).await;
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::Conflict, wrong.join("; ")))
+}
+
+/// Why the metrics that count cannot be measured.
+async fn unanswered(app: &App, plan: &Plan, deadline: Instant) -> Vec<String> {
+    let late = || vec![format!("the OAP did not answer within {OAP_WITHIN:?}")];
+    let Ok(turn) = timeout_at(deadline, app.measuring.acquire()).await else {
+        return late();
+    };
+    let counting = plan.metrics.iter().filter(|metric| !metric.dry_run);
+    let reading = counting.map(async |metric| {
+        let reading = app.planner.source.read(&metric.source, Moment::default());
+        let error = reading.await.answer.err()?;
+        let message = plan.masker.mask(&error.message);
+        Some(format!("metric \"{}\": {message}", metric.name))
+    });
+    let read = timeout_at(deadline, join_all(reading)).await;
+    drop(turn);
+    read.map_or_else(|_| late(), |read| read.into_iter().flatten().collect())
+}
