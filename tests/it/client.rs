@@ -130,7 +130,7 @@ impl Stub {
     }
 
     /// `text` without its port.
-    fn stable(&self, text: impl ToString) -> String {
+    fn stable(&self, text: &impl ToString) -> String {
         text.to_string().replace(&self.url, "http://SERVER")
     }
 }
@@ -423,9 +423,7 @@ async fn answers_of_somebody_else_are_told_apart() {
     .await;
     check(
         plain(200, "application/json", &" ".repeat(1_001)),
-        "the answer to `GET http://SERVER/api/v1/runs/7f1c` is larger than 1000 bytes"
-            .replace('`', "`")
-            .as_str(),
+        "the answer to `GET http://SERVER/api/v1/runs/7f1c` is larger than 1000 bytes",
     )
     .await;
     let version = env!("CARGO_PKG_VERSION");

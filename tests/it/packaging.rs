@@ -434,9 +434,9 @@ fn the_service_in_a_cluster_is_complete_and_consistent() {
     assert_eq!(port.to_string(), instruction("EXPOSE"));
 
     for (probe, path) in [
-        (&container.startup_probe, "/healthz"),
-        (&container.liveness_probe, "/healthz"),
-        (&container.readiness_probe, "/readyz"),
+        (container.startup_probe.as_ref(), "/healthz"),
+        (container.liveness_probe.as_ref(), "/healthz"),
+        (container.readiness_probe.as_ref(), "/readyz"),
     ] {
         assert_eq!(probed(probe), path);
     }
@@ -476,8 +476,8 @@ fn the_service_in_a_cluster_is_complete_and_consistent() {
     assert_eq!(used, there);
 }
 
-fn probed(probe: &Option<Probe>) -> &str {
-    let get = probe.as_ref().and_then(|probe| probe.http_get.as_ref());
+fn probed(probe: Option<&Probe>) -> &str {
+    let get = probe.and_then(|probe| probe.http_get.as_ref());
     get.and_then(|get| get.path.as_deref()).expect("a path")
 }
 

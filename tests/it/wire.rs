@@ -92,6 +92,7 @@ fn shown(run: &Run) -> String {
             format!("{metric:?}")
         })
         .collect();
+    let metrics: Vec<String> = run.metrics.iter().map(|it| format!("{it:#?}")).collect();
     format!(
         "{:#?} {:#?} {:#?} {} {} {} {}",
         (&run.id, &run.namespace, &run.name, &run.labels),
@@ -104,10 +105,7 @@ fn shown(run: &Run) -> String {
         ),
         run.phase,
         run.message,
-        run.metrics
-            .iter()
-            .map(|metric| format!("{metric:#?}"))
-            .collect::<String>(),
+        metrics.join("\n"),
         plan.join("\n"),
     )
 }
