@@ -71,7 +71,10 @@ pub(super) async fn answer(
         let hook = Hook::named(&hook).ok_or_else(|| no_such_hook(&hook))?;
         let call = Call::read(hook, &body, &query)
             .map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
-        let token = call.token.as_ref().map(|token| token.expose());
+        let token = call
+            .token
+            .as_ref()
+            .map(crate::domain::flagger::Token::expose);
         app.access
             .allows(token.or_else(|| bearer(&headers)), Scope::Run)?;
         match timeout(WITHIN, settle(&app, hook, &call)).await {

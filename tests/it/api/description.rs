@@ -62,6 +62,7 @@ async fn the_service_tells_it() {
 async fn it_has_the_fields_that_are_taken() {
     let served = Setup::saying("S").start().await;
     let described = serde_json::to_value(description()).expect("it is JSON");
+    let name_pattern = Regex::new("`([A-Za-z]+)`").expect("a pattern");
     for (path, schema) in [
         ("/api/v1/runs", "RunRequest"),
         ("/api/v1/measurements", "MeasurementRequest"),
@@ -70,8 +71,7 @@ async fn it_has_the_fields_that_are_taken() {
         let fields = schema["properties"].as_object().expect("fields");
         let refused = served.post(path, r#"{"nobody-knows-it": 1}"#).await;
         let message = refused.json()["faults"][0]["message"].to_string();
-        let known = Regex::new("`([A-Za-z]+)`").expect("a pattern");
-        let known: BTreeSet<String> = known
+        let known: BTreeSet<String> = name_pattern
             .captures_iter(&message)
             .map(|found| found[1].to_owned())
             .collect();

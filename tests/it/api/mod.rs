@@ -18,6 +18,8 @@ mod stopping;
 mod stories;
 mod waiting;
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 
 use crate::harness::{Answer, Served, stable};
@@ -60,7 +62,7 @@ impl<'s> Story<'s> {
 
     /// Says what comes next.
     fn tell(&mut self, words: &str) {
-        self.text.push_str(&format!("# {words}\n\n"));
+        writeln!(self.text, "# {words}\n").expect("a string takes everything");
     }
 
     async fn get(&mut self, path: &str) -> Answer {
@@ -83,17 +85,17 @@ impl<'s> Story<'s> {
         body: &str,
     ) -> Answer {
         let mut request = self.served.request(method.clone(), path);
-        self.text.push_str(&format!("{method} {path}\n"));
+        writeln!(self.text, "{method} {path}").expect("a string takes everything");
         for (name, value) in headers {
-            self.text.push_str(&format!("{name}: {value}\n"));
+            writeln!(self.text, "{name}: {value}").expect("a string takes everything");
             request = request.header(*name, *value);
         }
         if !body.is_empty() {
-            self.text.push_str(&format!("\n{}\n", body.trim_end()));
+            writeln!(self.text, "\n{}", body.trim_end()).expect("a string takes everything");
             request = request.body(body.to_owned());
         }
         let answer = Answer::of(request).await;
-        self.text.push_str(&format!("\n{answer}\n"));
+        writeln!(self.text, "\n{answer}").expect("a string takes everything");
         answer
     }
 

@@ -30,7 +30,7 @@ async fn await_measuring(served: &Served, path: &str) -> Answer {
         if answer.json()["status"]["metricResults"][0]["inFlightSince"].is_string() {
             return answer;
         }
-        seen = answer.header("etag").to_owned();
+        answer.header("etag").clone_into(&mut seen);
     }
 }
 

@@ -72,6 +72,7 @@ impl Rehearsal {
     }
 
     /// A run as it was last saved.
+    #[expect(clippy::unused_async, reason = "as the store whose answer it is")]
     pub(crate) async fn get(&self, id: &RunId) -> Run {
         let run = at_once(self.kept.get(id)).expect("a working store");
         run.expect("a known run")

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use super::{FakeSource, start};
 
 /// The longest that any answer may take, in real time.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// How fast time runs for a service under test: a minute in a tenth of a second.
 const SPEED: u32 = 600;

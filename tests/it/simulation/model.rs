@@ -58,6 +58,10 @@ impl Shape {
 
 /// A run as it must be.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that may or may not have happened"
+)]
 pub(super) struct Model {
     pub(super) shape: Shape,
     /// What has been recorded, metric by metric and number by number: which attempt. It only grows.
@@ -157,6 +161,7 @@ impl Model {
                 measurement.phase
             );
             let place = usize::try_from(number).expect("a few") - 1;
+            #[expect(clippy::single_match_else, reason = "both ways have their reason told")]
             match recorded.get(place) {
                 Some(before) => ensure!(
                     before.id == attempt.id,

@@ -93,7 +93,7 @@ impl MetricSource for TellingSource {
         let number = self.number_in_flight(run, metric);
         let attempt = self.attempts.add(run, metric, number);
         // Some answers take their time, and all others of the moment with them.
-        if attempt.id % 3 == 0 {
+        if attempt.id.is_multiple_of(3) {
             self.clock.sleep(Duration::from_secs(2)).await;
         } else {
             tokio::task::yield_now().await;

@@ -42,7 +42,7 @@ async fn while_the_service_is_away_the_weight_is_held() {
     let world = World::saying("S");
     let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
     let mut stage = stepper.stage.subscribe();
-    let (_, ended) = tokio::join!(
+    let ((), ended) = tokio::join!(
         async {
             let away = stage.wait_for(|it| it.as_ref().is_some_and(|it| it.away.is_some()));
             let scene = away.await.expect("it is there").clone().expect("a scene");

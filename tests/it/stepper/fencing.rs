@@ -66,7 +66,7 @@ async fn whoever_finds_a_newer_fence_touches_nothing() {
         () = async {
             world.until(&stepper, |scene| scene.rollout.step == 3).await;
             world.roads.fence_off(u64::MAX);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => unreachable!(),
     };
     assert!(matches!(fenced, Err(StepperError::Fenced(_))), "{fenced:?}");
@@ -88,7 +88,7 @@ async fn whoever_has_lost_the_lease_saves_and_touches_nothing() {
                 desk.take("b", now, until)
             };
             world.desks.change(NAMESPACE, NAME, steal).await.expect("a lease");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => unreachable!(),
     };
     let Err(StepperError::Lost(why)) = lost else {

@@ -105,7 +105,7 @@ pub(super) struct Roads {
 impl Roads {
     /// The canary's shares, each once until the next other one.
     pub(super) fn weights(&self) -> Vec<u8> {
-        let set = self.set.lock().unwrap();
+        let set = self.set.lock().expect("as it should be");
         let mut weights: Vec<u8> = set.iter().map(|(_, it)| it.canary.percent()).collect();
         weights.dedup();
         weights
@@ -113,7 +113,7 @@ impl Roads {
 
     /// When what was set, in seconds since the start; each share once until the next other one.
     pub(super) fn story(&self) -> Vec<(i64, u8)> {
-        let set = self.set.lock().unwrap();
+        let set = self.set.lock().expect("as it should be");
         let mut story: Vec<(i64, u8)> = set
             .iter()
             .map(|(at, it)| (at.as_second() - start().as_second(), it.canary.percent()))
@@ -123,13 +123,13 @@ impl Roads {
     }
 
     pub(super) fn shifts(&self) -> Vec<Shift> {
-        let set = self.set.lock().unwrap();
+        let set = self.set.lock().expect("as it should be");
         set.iter().map(|(_, shift)| shift.clone()).collect()
     }
 
     /// Somebody else writes with this fence.
     pub(super) fn fence_off(&self, fence: u64) {
-        *self.fence.lock().unwrap() = fence;
+        *self.fence.lock().expect("as it should be") = fence;
     }
 }
 
@@ -148,7 +148,7 @@ impl TrafficRouter for Roads {
             });
         }
         {
-            let mut fence = self.fence.lock().unwrap();
+            let mut fence = self.fence.lock().expect("as it should be");
             if shift.fence < *fence {
                 return Err(RouterError::Fenced {
                     what: format!("the fence {} is there, and ours is {}", *fence, shift.fence),
@@ -157,7 +157,10 @@ impl TrafficRouter for Roads {
             }
             *fence = shift.fence;
             let now = self.clock.now();
-            self.set.lock().unwrap().push((now, shift.clone()));
+            self.set
+                .lock()
+                .expect("as it should be")
+                .push((now, shift.clone()));
         }
         self.perils.pass().await;
         Ok(Shifted::Written)
@@ -174,7 +177,7 @@ pub(super) struct Errand {
 
 impl Errand {
     pub(super) fn calls(&self) -> Vec<HookCall> {
-        self.calls.lock().unwrap().clone()
+        self.calls.lock().expect("as it should be").clone()
     }
 }
 
@@ -182,7 +185,10 @@ impl Errand {
 impl Hook for Errand {
     async fn run(&self, call: &HookCall) -> HookAnswer {
         self.perils.pass().await;
-        self.calls.lock().unwrap().push(call.clone());
+        self.calls
+            .lock()
+            .expect("as it should be")
+            .push(call.clone());
         let left = self.failures.load(Ordering::SeqCst);
         self.failures
             .store(left.saturating_sub(1), Ordering::SeqCst);

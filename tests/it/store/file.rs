@@ -57,7 +57,7 @@ fn one_process_opens_it_at_a_time() {
 
     // The same file by other names.
     let link = folder.path().join("link.db");
-    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::os::unix::fs::symlink(&path, &link).expect("as it should be");
     let refused = SqliteStore::open(&link, planner()).expect_err("it is refused");
     assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
 
@@ -74,10 +74,18 @@ async fn its_files_are_for_their_owner_alone() {
     let store = open(&path);
     insert(&store, &new_run("a", 0)).await;
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-        files.push((entry.file_name().into_string().unwrap(), mode));
+    for entry in fs::read_dir(folder.path()).expect("as it should be") {
+        let entry = entry.expect("as it should be");
+        let mode = entry
+            .metadata()
+            .expect("as it should be")
+            .permissions()
+            .mode()
+            & 0o777;
+        files.push((
+            entry.file_name().into_string().expect("as it should be"),
+            mode,
+        ));
     }
     files.sort();
     let names = [
@@ -90,10 +98,14 @@ async fn its_files_are_for_their_owner_alone() {
 
     // An owner who lets others read it has his reasons.
     drop(store);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("as it should be");
     open(&path);
     assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        fs::metadata(&path)
+            .expect("as it should be")
+            .permissions()
+            .mode()
+            & 0o777,
         0o640
     );
 }
@@ -113,15 +125,17 @@ fn what_is_no_store_is_told_from_one() {
         &path,
         "this is a text, and long enough to be read as a header ".repeat(20),
     )
-    .unwrap();
+    .expect("as it should be");
     assert_eq!(
         refusal(&path),
         "cannot open `PATH`: it is damaged or no SQLite database (file is not a database): put a backup in its place, or move it away to start anew"
     );
 
-    fs::remove_file(&path).unwrap();
-    let other = Connection::open(&path).unwrap();
-    other.execute_batch("CREATE TABLE songs (name)").unwrap();
+    fs::remove_file(&path).expect("as it should be");
+    let other = Connection::open(&path).expect("as it should be");
+    other
+        .execute_batch("CREATE TABLE songs (name)")
+        .expect("as it should be");
     drop(other);
     assert_eq!(
         refusal(&path),
@@ -133,25 +147,32 @@ fn what_is_no_store_is_told_from_one() {
 fn a_file_of_a_later_version_is_refused_and_left_alone() {
     let (_folder, path) = place();
     drop(open(&path));
-    let tampered = Connection::open(&path).unwrap();
-    tampered.pragma_update(None, "user_version", 99).unwrap();
+    let tampered = Connection::open(&path).expect("as it should be");
+    tampered
+        .pragma_update(None, "user_version", 99)
+        .expect("as it should be");
     drop(tampered);
-    let before = fs::read(&path).unwrap();
+    let before = fs::read(&path).expect("as it should be");
     assert_eq!(
         refusal(&path),
         "`PATH` was written by a later version of Skygate: its schema is version 99, and this one knows none above 1; use that version, or another file"
     );
-    assert!(fs::read(&path).unwrap() == before);
+    assert!(fs::read(&path).expect("as it should be") == before);
 }
 
 #[test]
 fn urls() {
     let (folder, path) = place();
     let url = format!("sqlite:{}", path.display());
-    drop(skygate::store::open(&url, planner()).unwrap());
+    drop(skygate::store::open(&url, planner()).expect("as it should be"));
     let url = format!("sqlite://{}", path.display());
-    drop(skygate::store::open(&url, planner()).unwrap());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    drop(skygate::store::open(&url, planner()).expect("as it should be"));
+    assert_eq!(
+        fs::read_dir(folder.path())
+            .expect("as it should be")
+            .count(),
+        2
+    );
     for url in ["", "skygate.db", "sqlite:", "postgres://x"] {
         let refused = skygate::store::open(url, planner()).expect_err(url);
         assert_eq!(
@@ -167,19 +188,33 @@ async fn what_was_answered_is_in_the_file_although_nobody_closed_it() {
     let store = open(&path);
     let run = new_run("a", 0);
     insert(&store, &run).await;
-    let leased = store.lease_due(at(0), at(60), 9).await.unwrap().remove(0);
+    let leased = store
+        .lease_due(at(0), at(60), 9)
+        .await
+        .expect("as it should be")
+        .remove(0);
     let begun = step(leased.run, Event::Due, at(0)).0;
-    store.save(leased.lease, &begun, Next::Hold).await.unwrap();
-    store.post(&run.id, Command::Terminate).await.unwrap();
+    store
+        .save(leased.lease, &begun, Next::Hold)
+        .await
+        .expect("as it should be");
+    store
+        .post(&run.id, Command::Terminate)
+        .await
+        .expect("as it should be");
 
     // What a process that is killed leaves behind.
     let copy = folder.path().join("copy.db");
     for suffix in ["", "-wal"] {
         let file = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
-        fs::copy(file(&path), file(&copy)).unwrap();
+        fs::copy(file(&path), file(&copy)).expect("as it should be");
     }
     let found = open(&copy);
-    let again = found.lease_due(at(0), at(60), 9).await.unwrap().remove(0);
+    let again = found
+        .lease_due(at(0), at(60), 9)
+        .await
+        .expect("as it should be")
+        .remove(0);
     assert_same(&again.run, &begun);
     assert_eq!(again.inbox, [Command::Terminate]);
     assert!(
@@ -201,8 +236,8 @@ async fn spoiled(spoil: &str) -> (TempDir, SqliteStore) {
         insert(&store, &step(run, event, now).0).await;
     }
     drop(store);
-    let tampered = Connection::open(&path).unwrap();
-    tampered.execute_batch(spoil).unwrap();
+    let tampered = Connection::open(&path).expect("as it should be");
+    tampered.execute_batch(spoil).expect("as it should be");
     drop(tampered);
     (folder, open(&path))
 }
@@ -264,16 +299,29 @@ async fn a_run_that_cannot_be_read_is_no_trouble_to_others() {
             }
             other => panic!("{spoil}: {other:?}"),
         }
-        let leased = store.lease_due(at(60), at(120), 9).await.unwrap();
+        let leased = store
+            .lease_due(at(60), at(120), 9)
+            .await
+            .expect("as it should be");
         let leased: Vec<Run> = leased.into_iter().map(|it| it.run).collect();
         assert_eq!(ids(&leased), ["a", "c"], "{spoil}");
         // Nobody is told again and again that it is due.
         assert_eq!(store.next_due().await, Ok(Some(at(120))));
-        let listed = store.list(&RunQuery::default()).await.unwrap();
+        let listed = store
+            .list(&RunQuery::default())
+            .await
+            .expect("as it should be");
         let listed: Vec<&str> = ids(&listed).into_iter().filter(|id| *id != "b").collect();
         assert_eq!(listed, ["c", "a"]);
         assert_eq!(store.delete(&id("b")).await, Ok(true), "{spoil}");
-        assert_eq!(store.get(&id("b")).await.unwrap().map(drop), None);
+        assert_eq!(
+            store
+                .get(&id("b"))
+                .await
+                .expect("as it should be")
+                .map(drop),
+            None
+        );
     }
 }
 
@@ -284,7 +332,10 @@ async fn a_list_is_as_long_as_asked_for_whatever_cannot_be_read() {
         limit: 2,
         ..RunQuery::default()
     };
-    assert_eq!(ids(&store.list(&query).await.unwrap()), ["c", "a"]);
+    assert_eq!(
+        ids(&store.list(&query).await.expect("as it should be")),
+        ["c", "a"]
+    );
 }
 
 #[tokio::test]
@@ -293,11 +344,18 @@ async fn a_run_whose_spec_is_refused_by_now_is_told_so() {
     insert(&open(&path), &new_run("a", 0)).await;
     let strict: Arc<Planner> =
         Arc::new(|_: &Analysis| Err(Fault::new("spec.metrics[0]", "is out of fashion").into()));
-    let store = SqliteStore::open(&path, strict).unwrap();
+    let store = SqliteStore::open(&path, strict).expect("as it should be");
     let why = "its spec is refused by this version of Skygate: spec.metrics[0]: is out of fashion";
     let unreadable = StoreError::Unreadable("run `a`".to_owned(), why.to_owned());
     assert_eq!(store.get(&id("a")).await.map(drop), Err(unreadable));
-    assert_eq!(store.lease_due(at(0), at(60), 9).await.unwrap().len(), 0);
+    assert_eq!(
+        store
+            .lease_due(at(0), at(60), 9)
+            .await
+            .expect("as it should be")
+            .len(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -305,7 +363,7 @@ async fn a_planner_that_panics_costs_an_answer_and_no_more() {
     let (_folder, path) = place();
     insert(&open(&path), &new_run("a", 0)).await;
     let panicking: Arc<Planner> = Arc::new(|_: &Analysis| panic!("as told"));
-    let store = SqliteStore::open(&path, panicking).unwrap();
+    let store = SqliteStore::open(&path, panicking).expect("as it should be");
     for _ in 0..5 {
         let failed = store.get(&id("a")).await.map(drop);
         assert!(matches!(failed, Err(StoreError::Broken(_))), "{failed:?}");
@@ -317,10 +375,10 @@ async fn a_planner_that_panics_costs_an_answer_and_no_more() {
 async fn a_plan_goes_with_its_last_run() {
     let (_folder, path) = place();
     let plans = || {
-        let file = Connection::open(&path).unwrap();
+        let file = Connection::open(&path).expect("as it should be");
         let count = "SELECT count(*) FROM plans";
         file.query_row(count, [], |row| row.get::<_, i64>(0))
-            .unwrap()
+            .expect("as it should be")
     };
     let store = open(&path);
     for id in ["a", "b"] {
@@ -335,7 +393,11 @@ async fn a_plan_goes_with_its_last_run() {
     }
     insert(&store, &new_run("a", 0)).await;
     assert_same(
-        &store.get(&id("a")).await.unwrap().unwrap(),
+        &store
+            .get(&id("a"))
+            .await
+            .expect("as it should be")
+            .expect("as it should be"),
         &new_run("a", 0),
     );
 }
@@ -344,17 +406,21 @@ async fn a_plan_goes_with_its_last_run() {
 async fn a_program_that_holds_a_lock_is_waited_for_and_told_of() {
     let (_folder, path) = place();
     let store = open(&path);
-    let other = Connection::open(&path).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = Connection::open(&path).expect("as it should be");
+    other
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("as it should be");
     let run = new_run("a", 0);
     let inserting = store.insert(&run, None);
     let waiting = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        other.execute_batch("ROLLBACK").unwrap();
+        other.execute_batch("ROLLBACK").expect("as it should be");
     };
     assert_eq!(tokio::join!(inserting, waiting).0, Ok(Inserted::New));
 
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("as it should be");
     let told = store.delete(&run.id).await.expect_err("it stays locked");
     assert_eq!(
         told,
@@ -364,10 +430,10 @@ async fn a_program_that_holds_a_lock_is_waited_for_and_told_of() {
         ))
     );
     assert!(
-        store.get(&run.id).await.unwrap().is_some(),
+        store.get(&run.id).await.expect("as it should be").is_some(),
         "it can be read"
     );
-    other.execute_batch("ROLLBACK").unwrap();
+    other.execute_batch("ROLLBACK").expect("as it should be");
     assert_eq!(store.delete(&run.id).await, Ok(true));
 }
 
@@ -428,14 +494,24 @@ mod first {
 
     pub(super) async fn check(path: &Path) {
         let store = open(path);
-        assert_same(&store.get(&id("r")).await.unwrap().unwrap(), &run());
+        assert_same(
+            &store
+                .get(&id("r"))
+                .await
+                .expect("as it should be")
+                .expect("as it should be"),
+            &run(),
+        );
         let again = store.insert(&new_run("x", 0), Some(&request())).await;
         assert_eq!(again, Ok(Inserted::Before(id("r"))));
-        let leased = store.lease_due(at(0), at(60), 9).await.unwrap();
+        let leased = store
+            .lease_due(at(0), at(60), 9)
+            .await
+            .expect("as it should be");
         assert_eq!(leased.len(), 1);
         assert_eq!(leased[0].inbox, [Command::NotBefore(at(7))]);
         assert_same(&leased[0].run, &new_run("new", 500));
-        let record = store.read(&record().key).await.unwrap();
+        let record = store.read(&record().key).await.expect("as it should be");
         let expected = Record {
             key: first::record().key,
             version: 1,

@@ -91,7 +91,7 @@ fn windows() -> impl Strategy<Value = Window> {
                 first: one.min(other),
                 last: one.max(other),
                 step,
-                zone: Offset::from_seconds(zone).unwrap(),
+                zone: Offset::from_seconds(zone).expect("as it should be"),
                 settled_until,
             };
             let window = Window::of_parts(parts).expect("a window");
@@ -290,11 +290,11 @@ proptest! {
 
     #[test]
     fn any_run_is_read_as_it_was_written(run in runs()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let store = SqliteStore::in_memory(planner()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("as it should be");
+        let store = SqliteStore::in_memory(planner()).expect("as it should be");
         let found = runtime.block_on(async {
             assert_eq!(store.insert(&run, None).await, Ok(Inserted::New));
-            store.get(&run.id).await.unwrap().expect("it is kept")
+            store.get(&run.id).await.expect("as it should be").expect("it is kept")
         });
         prop_assert_eq!(everything(&found), everything(&run));
     }
@@ -302,10 +302,10 @@ proptest! {
 
 #[test]
 fn what_is_no_window_does_not_become_one() {
-    let first: Timestamp = "2026-11-23T10:01:00Z".parse().unwrap();
+    let first: Timestamp = "2026-11-23T10:01:00Z".parse().expect("as it should be");
     let parts = WindowParts {
         first,
-        last: "2026-11-23T10:00:00Z".parse().unwrap(),
+        last: "2026-11-23T10:00:00Z".parse().expect("as it should be"),
         step: Step::Minute,
         zone: Offset::UTC,
         settled_until: first,

@@ -35,7 +35,11 @@ async fn forget(shelf: &Shelf, before: u64, now: u64, limit: usize) -> BTreeSet<
 }
 
 async fn left(shelf: &Shelf) -> String {
-    let runs = shelf.runs().list(&RunQuery::default()).await.unwrap();
+    let runs = shelf
+        .runs()
+        .list(&RunQuery::default())
+        .await
+        .expect("as it should be");
     let mut left = ids(&runs);
     left.sort_unstable();
     left.join(" ")

@@ -34,7 +34,11 @@ async fn the_longest_due_are_leased_first(mut shelf: Shelf) {
     }
     shelf.step();
     assert_eq!(shelf.next_due().await, Some(10));
-    let leased = shelf.runs().lease_due(at(30), at(60), 2).await.unwrap();
+    let leased = shelf
+        .runs()
+        .lease_due(at(30), at(60), 2)
+        .await
+        .expect("as it should be");
     let ids: BTreeSet<&str> = leased.iter().map(|it| it.run.id.0.as_str()).collect();
     assert_eq!(ids, ["a", "b"].into());
     assert_eq!(shelf.lease_one(30).await.run.id.0, "c");
@@ -45,7 +49,7 @@ async fn the_longest_due_are_leased_first(mut shelf: Shelf) {
             .runs()
             .lease_due(at(50), at(60), 0)
             .await
-            .unwrap()
+            .expect("as it should be")
             .len(),
         0
     );
@@ -70,9 +74,11 @@ async fn what_is_leased_is_not_leased_again_until_its_lease_is_over(mut shelf: S
         Err(lost.clone())
     );
     assert_eq!(runs.collect(first.lease, id).await, Err(lost));
-    assert_same(&shelf.get("a").await.unwrap(), &first.run);
-    runs.save(second.lease, &run, Next::Hold).await.unwrap();
-    assert_same(&shelf.get("a").await.unwrap(), &run);
+    assert_same(&shelf.get("a").await.expect("as it should be"), &first.run);
+    runs.save(second.lease, &run, Next::Hold)
+        .await
+        .expect("as it should be");
+    assert_same(&shelf.get("a").await.expect("as it should be"), &run);
 }
 
 async fn a_lease_that_is_over_and_that_nobody_has_taken_still_holds(shelf: Shelf) {
@@ -101,7 +107,7 @@ async fn a_newer_lease_has_a_higher_number(mut shelf: Shelf) {
                 ..run
             };
             let saved = shelf.runs().save(last, &given_back, Next::Release).await;
-            saved.unwrap();
+            saved.expect("as it should be");
         }
         shelf.step();
     }
@@ -144,7 +150,11 @@ async fn a_lease_that_was_given_back_is_no_lease(shelf: Shelf) {
     shelf.insert(&new_run("a", 0)).await;
     let leased = shelf.lease_one(0).await;
     let (run, lease) = (begun(leased.run, 0), leased.lease);
-    shelf.runs().save(lease, &run, Next::Release).await.unwrap();
+    shelf
+        .runs()
+        .save(lease, &run, Next::Release)
+        .await
+        .expect("as it should be");
     let lost = Err(StoreError::LeaseLost(run.id.clone()));
     assert_eq!(shelf.runs().save(lease, &run, Next::Hold).await, lost);
     assert_eq!(shelf.runs().renew(lease, &run.id, at(99)).await, lost);
@@ -175,7 +185,10 @@ async fn a_lease_on_a_run_that_is_gone_is_told_so(shelf: Shelf) {
     shelf.insert(&new_run("a", 7)).await;
     let lost = Err(StoreError::LeaseLost(id.clone()));
     assert_eq!(shelf.runs().save(lease, &run, Next::Release).await, lost);
-    assert_same(&shelf.get("a").await.unwrap(), &new_run("a", 7));
+    assert_same(
+        &shelf.get("a").await.expect("as it should be"),
+        &new_run("a", 7),
+    );
     assert_eq!(shelf.next_due().await, Some(7));
 }
 
@@ -207,7 +220,7 @@ async fn a_holder_that_was_never_told_holds_nothing(shelf: Shelf) {
     for _ in 0..20 {
         let leasing = shelf.runs().lease_due(at(0), at(60), 3);
         if let Some(told) = live_once(leasing).await {
-            leased += told.unwrap().len();
+            leased += told.expect("as it should be").len();
         }
     }
     for _ in 0..1_000 {
@@ -228,7 +241,7 @@ async fn a_run_whose_holder_is_gone_is_as_it_was_last_saved(mut shelf: Shelf) {
         .runs()
         .save(leased.lease, &run, Next::Hold)
         .await
-        .unwrap();
+        .expect("as it should be");
     shelf.step();
     let taken_over = shelf.lease_one(60).await;
     assert_same(&taken_over.run, &run);

@@ -29,7 +29,7 @@ async fn the_newest_come_first(mut shelf: Shelf) {
     shelf.step();
     let runs = list(&shelf, RunQuery::default()).await;
     assert_eq!(ids(&runs), ["c", "b", "a", "d"]);
-    assert_same(&runs[3], &shelf.get("d").await.unwrap());
+    assert_same(&runs[3], &shelf.get("d").await.expect("as it should be"));
 }
 
 /// Twelve runs that differ in everything that can be asked for.
@@ -44,8 +44,8 @@ async fn shelf_of_twelve(shelf: &mut Shelf) {
     ];
     for n in 0..12 {
         let mut run = new_run(&format!("r{n:02}"), 10 * n);
-        let n = usize::try_from(n).unwrap();
-        run.namespace = ["one", "two"][n % 2].to_owned();
+        let n = usize::try_from(n).expect("as it should be");
+        ["one", "two"][n % 2].clone_into(&mut run.namespace);
         run.phase = PHASES[n % 6];
         run.completed_at = run.phase.is_over().then(|| at(1_000));
         if n % 3 == 0 {
@@ -222,7 +222,11 @@ async fn a_page_goes_on_where_its_cursor_was_even_if_that_run_is_gone(mut shelf:
         },
     )
     .await;
-    shelf.runs().delete(&page[2].id).await.unwrap();
+    shelf
+        .runs()
+        .delete(&page[2].id)
+        .await
+        .expect("as it should be");
     shelf.insert(&new_run("new", 5_000)).await;
     let query = RunQuery {
         after: Some(Cursor::of(&page[2])),

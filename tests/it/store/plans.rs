@@ -88,15 +88,15 @@ fn of_every_example() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/api/examples");
     let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/seed/analysis.yaml");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("as it should be")
+        .map(|entry| entry.expect("as it should be").path())
         .collect();
     paths.push(seed.into());
     let mut planned = 0;
     for path in paths {
-        let documents = Documents::read(&std::fs::read(&path).unwrap());
+        let documents = Documents::read(&std::fs::read(&path).expect("as it should be"));
         let templates = documents.templates.clone();
-        let library = Library::gather(documents.templates).unwrap();
+        let library = Library::gather(documents.templates).expect("as it should be");
         for template in &templates {
             planned += usize::from(check_template(template, &library));
         }
@@ -145,10 +145,12 @@ fn analysis_of(spec: &Value, args: Vec<Argument>) -> Analysis {
 fn of_every_corpus() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/conformance");
     let (mut found, mut planned) = (Vec::new(), 0);
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("as it should be") {
+        let path = entry.expect("as it should be").path();
         if path.extension().is_some_and(|it| it == "json") {
-            let corpus: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let corpus: Value =
+                serde_json::from_slice(&std::fs::read(path).expect("as it should be"))
+                    .expect("as it should be");
             specs(&corpus, &mut found);
         }
     }
@@ -373,7 +375,10 @@ proptest! {
 fn most_of_what_is_generated_can_be_planned() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let planned = (0..100).filter(|_| {
-        let analysis = analyses().new_tree(&mut runner).unwrap().current();
+        let analysis = analyses()
+            .new_tree(&mut runner)
+            .expect("as it should be")
+            .current();
         check(&analysis).is_some()
     });
     let planned = planned.count();
@@ -391,7 +396,7 @@ fn a_condition_stays_in_the_language_that_it_was_found_in() {
         }]})
     };
     let both = analysis_of(&spec("result.ok == true"), Vec::new());
-    let plan = Plan::make(&both, &Overrides::default(), &secrets).unwrap();
+    let plan = Plan::make(&both, &Overrides::default(), &secrets).expect("as it should be");
     let [found] = plan.languages()[..] else {
         panic!("one metric");
     };
@@ -403,7 +408,8 @@ fn a_condition_stays_in_the_language_that_it_was_found_in() {
     // As if an earlier version had taken it for CEL, which it is too.
     let mut said = found;
     said.success = Some(Language::Cel);
-    let again = Plan::make(&both.speaking(vec![said]), &Overrides::default(), &secrets).unwrap();
+    let again = Plan::make(&both.speaking(vec![said]), &Overrides::default(), &secrets)
+        .expect("as it should be");
     assert_eq!(again.languages(), [said]);
 }
 
@@ -411,7 +417,7 @@ fn store() -> SqliteStore {
     SqliteStore::in_memory(Arc::new(|analysis: &Analysis| {
         Plan::make_again(analysis, &overrides(), &secrets)
     }))
-    .unwrap()
+    .expect("as it should be")
 }
 
 fn secret_spec(name: &str) -> Value {
@@ -425,7 +431,7 @@ fn run_of_analysis(id: &str, analysis: &Analysis) -> Run {
     let plan = Plan::make(analysis, &overrides(), &|_, name, key| {
         Ok(format!("s3cret-{name}-{key}"))
     });
-    let plan = Arc::new(plan.unwrap());
+    let plan = Arc::new(plan.expect("as it should be"));
     Run::new(RunId(id.to_owned()), "default", "n", plan, start())
 }
 
@@ -441,24 +447,32 @@ async fn a_secret_that_was_supplied_is_not_kept() {
 async fn a_run_whose_secret_is_gone_is_read_as_one_that_cannot_be_measured() {
     let store = store();
     let run = run_of_analysis("a", &analysis_of(&secret_spec("s"), Vec::new()));
-    store.insert(&run, None).await.unwrap();
-    let found = store.get(&run.id).await.unwrap().unwrap();
+    store.insert(&run, None).await.expect("as it should be");
+    let found = store
+        .get(&run.id)
+        .await
+        .expect("as it should be")
+        .expect("as it should be");
     assert_eq!(seen(&found.plan), seen(&run.plan));
     assert!(found.plan.masker.mask("s3cret-s-k").contains("***"));
 
     // One that was begun by a process that knew it.
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("as it should be");
     let path = folder.path().join("s.db");
     let run = run_of_analysis("b", &analysis_of(&secret_spec("missing"), Vec::new()));
     let open = || {
         let planner = |analysis: &Analysis| Plan::make_again(analysis, &overrides(), &secrets);
-        SqliteStore::open(&path, Arc::new(planner)).unwrap()
+        SqliteStore::open(&path, Arc::new(planner)).expect("as it should be")
     };
-    open().insert(&run, None).await.unwrap();
-    let found = open().get(&run.id).await.unwrap().unwrap();
+    open().insert(&run, None).await.expect("as it should be");
+    let found = open()
+        .get(&run.id)
+        .await
+        .expect("as it should be")
+        .expect("as it should be");
     let why = found.plan.unready.clone().expect("it is unready");
     assert!(why.contains("there is none"), "{why}");
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = std::fs::read(&path).expect("as it should be");
     assert!(
         !bytes.windows(6).any(|it| it == b"s3cret"),
         "no secret is in the file"

@@ -64,7 +64,7 @@ async fn a_record_is_found_as_it_was_written(mut shelf: Shelf) {
     let body = json!({"a": [1, -2.5, null, true, "ä\u{0}'"], "b": {}, "": u64::MAX});
     let version = put(&shelf, "r", Expected::Absent, body.clone())
         .await
-        .unwrap();
+        .expect("as it should be");
     assert!(version > 0);
     shelf.step();
     let expected = Record {
@@ -84,20 +84,25 @@ async fn a_record_is_found_as_it_was_written(mut shelf: Shelf) {
 }
 
 async fn a_change_is_made_only_of_what_was_expected(mut shelf: Shelf) {
-    let first = put(&shelf, "r", Expected::Absent, json!(1)).await.unwrap();
+    let first = put(&shelf, "r", Expected::Absent, json!(1))
+        .await
+        .expect("as it should be");
     shelf.step();
     let refused = put(&shelf, "r", Expected::Absent, json!(2)).await;
     assert_eq!(refused, Err(changed("r", first)));
     let refused = put(&shelf, "r", Expected::Version(first + 1), json!(2)).await;
     assert_eq!(refused, Err(changed("r", first)));
     let second = put(&shelf, "r", Expected::Version(first), json!(2)).await;
-    let second = second.unwrap();
+    let second = second.expect("as it should be");
     let third = put(&shelf, "r", Expected::Anything, json!(3))
         .await
-        .unwrap();
+        .expect("as it should be");
     assert!(first < second && second < third);
     shelf.step();
-    assert_eq!(read(&shelf, "r").await.unwrap().body, json!(3));
+    assert_eq!(
+        read(&shelf, "r").await.expect("as it should be").body,
+        json!(3)
+    );
 
     let removal = |expected| change("r", expected, None);
     let refused = make(&shelf, &[removal(Expected::Version(second))]).await;
@@ -115,7 +120,7 @@ async fn a_change_is_made_only_of_what_was_expected(mut shelf: Shelf) {
 async fn several_changes_are_made_or_none(mut shelf: Shelf) {
     let a = put(&shelf, "a", Expected::Absent, json!("a"))
         .await
-        .unwrap();
+        .expect("as it should be");
     let refused = make(
         &shelf,
         &[
@@ -128,14 +133,19 @@ async fn several_changes_are_made_or_none(mut shelf: Shelf) {
     .await;
     assert_eq!(refused, Err(changed("c", 0)));
     shelf.step();
-    assert_eq!(read(&shelf, "a").await.unwrap().version, a);
-    assert_eq!(read(&shelf, "a").await.unwrap().body, json!("a"));
+    assert_eq!(read(&shelf, "a").await.expect("as it should be").version, a);
+    assert_eq!(
+        read(&shelf, "a").await.expect("as it should be").body,
+        json!("a")
+    );
     assert_eq!(read(&shelf, "b").await, None);
     assert_eq!(make(&shelf, &[]).await, Ok(vec![]));
 }
 
 async fn changes_build_on_one_another(mut shelf: Shelf) {
-    let a = put(&shelf, "a", Expected::Absent, json!(0)).await.unwrap();
+    let a = put(&shelf, "a", Expected::Absent, json!(0))
+        .await
+        .expect("as it should be");
     let versions = make(
         &shelf,
         &[
@@ -145,31 +155,39 @@ async fn changes_build_on_one_another(mut shelf: Shelf) {
         ],
     )
     .await
-    .unwrap();
+    .expect("as it should be");
     shelf.step();
     assert_eq!(versions[0], 0);
     assert!(versions[1] > a && versions[2] > versions[1]);
-    assert_eq!(read(&shelf, "a").await.unwrap().version, versions[1]);
-    assert_eq!(read(&shelf, "b").await.unwrap().version, versions[2]);
+    assert_eq!(
+        read(&shelf, "a").await.expect("as it should be").version,
+        versions[1]
+    );
+    assert_eq!(
+        read(&shelf, "b").await.expect("as it should be").version,
+        versions[2]
+    );
 }
 
 async fn no_version_comes_twice(mut shelf: Shelf) {
     let mut last = 0;
     for round in 0..6 {
         let version = put(&shelf, "r", Expected::Anything, json!(round)).await;
-        let version = version.unwrap();
+        let version = version.expect("as it should be");
         assert!(version > last);
         last = version;
         if round % 2 == 0 {
             let removal = change("r", Expected::Anything, None);
-            make(&shelf, &[removal]).await.unwrap();
+            make(&shelf, &[removal]).await.expect("as it should be");
         }
         shelf.step();
     }
 }
 
 async fn of_changes_at_the_same_time_one_wins(shelf: Shelf) {
-    let first = put(&shelf, "r", Expected::Absent, json!(0)).await.unwrap();
+    let first = put(&shelf, "r", Expected::Absent, json!(0))
+        .await
+        .expect("as it should be");
     let puts = (0..32).map(|n| put(&shelf, "r", Expected::Version(first), json!(n)));
     let done = join_all(puts).await;
     let won: Vec<&u64> = done.iter().flatten().collect();
@@ -195,7 +213,7 @@ async fn records_are_listed_in_order(mut shelf: Shelf) {
             expected: Expected::Absent,
             body: Some(json!({})),
         };
-        make(&shelf, &[change]).await.unwrap();
+        make(&shelf, &[change]).await.expect("as it should be");
     }
     shelf.step();
     let list = async |namespace, after, limit| {

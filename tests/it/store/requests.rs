@@ -77,6 +77,12 @@ async fn of_requests_at_the_same_time_one_wins(shelf: Shelf) {
             assert_eq!(*inserted, Inserted::Before(id));
         }
     }
-    let kept: u64 = shelf.runs().tally().await.unwrap().values().sum();
+    let kept: u64 = shelf
+        .runs()
+        .tally()
+        .await
+        .expect("as it should be")
+        .values()
+        .sum();
     assert_eq!(kept, 1);
 }

@@ -20,8 +20,8 @@ on_every_store!(
 
 async fn a_run_is_found_as_it_was_given(mut shelf: Shelf) {
     let mut run = new_run("a", 0);
-    run.name = "näme \u{0}'\";--".to_owned();
-    run.namespace = "space".to_owned();
+    "näme \u{0}'\";--".clone_into(&mut run.name);
+    "space".clone_into(&mut run.namespace);
     run.labels = [("b", "2"), ("a", ""), ("ä", "'")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -41,7 +41,7 @@ async fn a_run_is_kept_once(mut shelf: Shelf) {
     shelf.insert(&run).await;
     shelf.step();
     let mut other = new_run("a", 5);
-    other.name = "other".to_owned();
+    "other".clone_into(&mut other.name);
     let inserted = shelf.runs().insert(&other, None).await;
     assert_eq!(inserted, Err(StoreError::Exists(run.id.clone())));
     shelf.step();
@@ -59,22 +59,34 @@ async fn a_run_is_found_as_it_was_last_saved(mut shelf: Shelf) {
     for letter in "SFWSEIFFS".chars() {
         let due = run.next_due();
         let Some(now) = due else { break };
-        let leased = shelf.runs().lease_due(now, at(100_000), 10).await.unwrap();
+        let leased = shelf
+            .runs()
+            .lease_due(now, at(100_000), 10)
+            .await
+            .expect("as it should be");
         assert_eq!(leased.len(), 1);
         assert_same(&leased[0].run, &run);
 
         let effects;
         (run, effects) = step(run, Event::Due, now);
         let lease = leased[0].lease;
-        shelf.runs().save(lease, &run, Next::Hold).await.unwrap();
-        assert_same(&shelf.get("a").await.unwrap(), &run);
+        shelf
+            .runs()
+            .save(lease, &run, Next::Hold)
+            .await
+            .expect("as it should be");
+        assert_same(&shelf.get("a").await.expect("as it should be"), &run);
         for effect in effects {
             let event = measured(&run, effect, letter, now);
             (run, _) = step(run, event, now);
         }
-        shelf.runs().save(lease, &run, Next::Release).await.unwrap();
+        shelf
+            .runs()
+            .save(lease, &run, Next::Release)
+            .await
+            .expect("as it should be");
         shelf.step();
-        assert_same(&shelf.get("a").await.unwrap(), &run);
+        assert_same(&shelf.get("a").await.expect("as it should be"), &run);
         assert_eq!(shelf.runs().next_due().await, Ok(run.next_due()));
     }
     assert!(run.phase.is_over(), "{run:?}");
@@ -87,17 +99,26 @@ async fn only_what_the_plan_keeps_is_kept(mut shelf: Shelf) {
     shelf.insert(&run).await;
     for round in 0..25 {
         let now = run.next_due().expect("it goes on");
-        let lease = shelf.runs().lease_due(now, at(100_000), 10).await.unwrap()[0].lease;
+        let lease = shelf
+            .runs()
+            .lease_due(now, at(100_000), 10)
+            .await
+            .expect("as it should be")[0]
+            .lease;
         let effects;
         (run, effects) = step(run, Event::Due, now);
         for effect in effects {
             let event = measured(&run, effect, if round % 3 == 0 { 'F' } else { 'S' }, now);
             (run, _) = step(run, event, now);
         }
-        shelf.runs().save(lease, &run, Next::Release).await.unwrap();
+        shelf
+            .runs()
+            .save(lease, &run, Next::Release)
+            .await
+            .expect("as it should be");
     }
     shelf.step();
-    let found = shelf.get("a").await.unwrap();
+    let found = shelf.get("a").await.expect("as it should be");
     assert_same(&found, &run);
     let numbers: Vec<u64> = found.metrics[0]
         .measurements
@@ -122,7 +143,7 @@ async fn a_run_that_has_come_far_is_kept_like_a_new_one(mut shelf: Shelf) {
     assert!(run.phase.is_over());
     shelf.insert(&run).await;
     shelf.step();
-    assert_same(&shelf.get("a").await.unwrap(), &run);
+    assert_same(&shelf.get("a").await.expect("as it should be"), &run);
     assert_eq!(shelf.next_due().await, None);
 }
 
@@ -140,7 +161,7 @@ async fn of_many_asked_for_at_once_each_gets_its_own_answer(mut shelf: Shelf) {
     shelf.step();
     for (inserted, run) in inserted.iter().zip(&runs) {
         if inserted.is_ok() {
-            assert_same(&shelf.get(&run.id.0).await.unwrap(), run);
+            assert_same(&shelf.get(&run.id.0).await.expect("as it should be"), run);
         }
     }
 }
