@@ -121,6 +121,8 @@ impl Setup {
 
 /// A client of plain HTTP that waits as long as a test may take.
 pub(crate) fn client() -> Client {
+    // Any client wants to know who does its cryptography, be it for none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().tls_certs_only([]).timeout(LIMIT).build();
     client.expect("a client")
 }
