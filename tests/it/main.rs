@@ -8,6 +8,7 @@ mod client;
 mod conditions;
 mod engine;
 mod flagger;
+mod flagger_http;
 mod fuzz_smoke;
 mod harness;
 mod judging;

@@ -533,3 +533,62 @@ fn a_job_judges_as_a_pipeline_does() {
     let server = flag(only(&pod.containers), "--server");
     assert_eq!(server, format!("http://{name}:{port}"));
 }
+
+/// The families that a text of PromQL names, without what a histogram's series add to them.
+fn families(text: &str) -> BTreeSet<String> {
+    let pattern = regex::Regex::new(r"\b(?:skygate|analysis_run)_[a-z_]+").expect("a pattern");
+    pattern
+        .find_iter(text)
+        .map(|found| {
+            let name = found.as_str();
+            let family = ["_bucket", "_count", "_sum"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end));
+            family.unwrap_or(name).to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn dashboards_and_alerts_name_families_that_there_are() {
+    let declared = text("src/telemetry/metrics.rs");
+    for path in [
+        "docker/grafana/skygate.json",
+        "docker/prometheus/alerts.yaml",
+    ] {
+        let named = families(&text(path));
+        assert!(named.len() >= 5, "{path}: {named:?}");
+        for family in named {
+            let is_there = declared.contains(&format!("\"{family}\""));
+            assert!(is_there, "{path}: nothing counts {family}");
+        }
+    }
+}
+
+#[test]
+fn the_canary_of_flagger_asks_every_hook() {
+    let canaries = documents("docker/flagger/canary.yaml");
+    let [canary] = canaries.as_slice() else {
+        panic!("{canaries:?}")
+    };
+    let webhooks = canary["spec"]["analysis"]["webhooks"].as_array();
+    let webhooks = webhooks.expect("webhooks");
+    assert_eq!(webhooks.len(), skygate::domain::flagger::Hook::ALL.len());
+    for webhook in webhooks {
+        let name = webhook["type"].as_str().expect("a type");
+        let hook = skygate::domain::flagger::Hook::named(name).expect("a hook");
+        let url = webhook["url"].as_str().expect("a URL");
+        assert!(url.ends_with(&format!("/flagger/{hook}")), "{url}");
+        let body = serde_json::json!({
+            "name": canary["metadata"]["name"],
+            "namespace": canary["metadata"]["namespace"],
+            "phase": "Progressing",
+            "checksum": "v2",
+            "metadata": webhook["metadata"],
+        });
+        let call = skygate::domain::flagger::Call::read(hook, body.to_string().as_bytes(), &[]);
+        let call = call.unwrap_or_else(|error| panic!("{hook}: {error}"));
+        assert!(call.record_name().is_some(), "{hook}");
+        assert!(call.args.contains_key("service-name"), "{hook}");
+    }
+}

@@ -1,0 +1,153 @@
+//! A whole rollout in the order in which Flagger calls.
+
+use std::time::Duration;
+
+use super::{House, assert_is_plain, body, call, keep_template, newest_run};
+use crate::harness::{Served, simulated};
+
+/// How long Flagger waits between two rounds.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// More rounds than any rollout here takes.
+const MOST_ROUNDS: usize = 60;
+
+/// Flagger, as far as it calls: the traffic that the canary has, and the rounds that were halted.
+struct Flagger<'h> {
+    house: &'h House,
+    served: Served,
+    /// Whether the service is started again before every call.
+    restarts: bool,
+    /// What was answered, but for the rounds in which nothing changed.
+    answers: Vec<String>,
+}
+
+/// How a rollout came out, and the last thing that was said about it.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Promoted,
+    RolledBack(String),
+}
+
+impl<'h> Flagger<'h> {
+    async fn new(house: &'h House, restarts: bool) -> Self {
+        let served = house.open().await;
+        keep_template(&served).await;
+        Self {
+            house,
+            served,
+            restarts,
+            answers: Vec::new(),
+        }
+    }
+
+    /// Whether the answer is yes, and its text.
+    async fn ask(&mut self, hook: &str, checksum: &str, phase: &str) -> (bool, String) {
+        if self.restarts {
+            self.served.stop().await.expect("a clean stop");
+            self.served = self.house.open().await;
+        }
+        let answer = call(&self.served, hook, &body("reviews", checksum, phase)).await;
+        assert_is_plain(&answer);
+        assert!(matches!(answer.status, 200 | 403), "{hook}: {answer}");
+        let line = format!("{hook} {}", answer.status);
+        if self.answers.last() != Some(&line) {
+            self.answers.push(line);
+        }
+        (answer.status == 200, answer.body)
+    }
+
+    /// Rolls `checksum` out in two steps. `before` is the version that was there, which `confirm-rollout` names.
+    async fn roll_out(&mut self, before: &str, checksum: &str) -> Outcome {
+        let (may_begin, why) = self.ask("confirm-rollout", before, "Initialized").await;
+        assert!(may_begin, "{why}");
+        let mut weight = 0;
+        for _ in 0..MOST_ROUNDS {
+            let (must_go_back, why) = self.ask("rollback", checksum, "Progressing").await;
+            if must_go_back {
+                self.ask("post-rollout", checksum, "Failed").await;
+                return Outcome::RolledBack(why);
+            }
+            let hook = if weight == 0 {
+                "pre-rollout"
+            } else {
+                "rollout"
+            };
+            let (is_good, why) = self.ask(hook, checksum, "Progressing").await;
+            if !is_good {
+                self.ask("post-rollout", checksum, "Failed").await;
+                return Outcome::RolledBack(why);
+            }
+            if weight < 2 {
+                let more = self.ask("confirm-traffic-increase", checksum, "Progressing");
+                weight += usize::from(more.await.0);
+            } else if self
+                .ask("confirm-promotion", checksum, "WaitingPromotion")
+                .await
+                .0
+            {
+                self.ask("post-rollout", checksum, "Succeeded").await;
+                return Outcome::Promoted;
+            }
+            self.house.clock.sleep(ROUND).await;
+        }
+        panic!("no end after {MOST_ROUNDS} rounds: {:?}", self.answers);
+    }
+
+    async fn phase_of_newest(&self) -> String {
+        let run = newest_run(&self.served, "reviews").await;
+        let run = self.served.await_end(&run).await;
+        run["status"]["phase"].as_str().expect("a phase").to_owned()
+    }
+}
+
+async fn check_healthy(restarts: bool) {
+    let (setup, _sim) = simulated(&["reviews=healthy"]).await;
+    let house = House::of(&setup);
+    let mut flagger = Flagger::new(&house, restarts).await;
+    let outcome = flagger.roll_out("v1", "v2").await;
+    assert_eq!(outcome, Outcome::Promoted, "{:?}", flagger.answers);
+    assert_eq!(flagger.phase_of_newest().await, "Successful");
+}
+
+async fn check_degraded_then_mended(restarts: bool) {
+    let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
+    let house = House::of(&setup);
+    let mut flagger = Flagger::new(&house, restarts).await;
+    let outcome = flagger.roll_out("v1", "v2").await;
+    let Outcome::RolledBack(why) = &outcome else {
+        panic!("{outcome:?}: {:?}", flagger.answers)
+    };
+    assert!(why.contains("Failed: "), "{why}");
+    let first = newest_run(&flagger.served, "reviews").await;
+    assert_eq!(flagger.phase_of_newest().await, "Failed");
+
+    house.clock.sleep(Duration::from_hours(1)).await;
+    let outcome = flagger.roll_out("v1", "v2").await;
+    assert_eq!(outcome, Outcome::Promoted, "{:?}", flagger.answers);
+    let second = newest_run(&flagger.served, "reviews").await;
+    assert_ne!(
+        first, second,
+        "the same version tried again has its own run"
+    );
+    assert_eq!(flagger.phase_of_newest().await, "Successful");
+}
+
+#[tokio::test]
+async fn a_healthy_version_is_promoted() {
+    check_healthy(false).await;
+}
+
+#[tokio::test]
+async fn a_healthy_version_is_promoted_whatever_restarts() {
+    check_healthy(true).await;
+}
+
+#[tokio::test]
+async fn a_degraded_version_goes_back_and_is_tried_again() {
+    check_degraded_then_mended(false).await;
+}
+
+#[tokio::test]
+async fn a_degraded_version_goes_back_whatever_restarts() {
+    check_degraded_then_mended(true).await;
+}
