@@ -358,7 +358,8 @@ mod tests {
     fn kinds_can_be_told_apart() {
         let names: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         let titles: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.title()).collect();
-        assert_eq!((names.len(), titles.len()), (15, 15));
+        let all = Kind::ALL.len();
+        assert_eq!((names.len(), titles.len()), (all, all));
         assert!(Kind::ALL.iter().all(|kind| kind.status().as_u16() >= 400));
     }
 

@@ -358,6 +358,7 @@ mod tests {
                 "templates[1].templateName: missing: which template",
                 "templates[2]: expected an object, found the text `c`",
                 "spec.metrics[0].foo: unknown field; known here: `name`, `interval`, `initialDelay`, `count`, `successCondition`, `failureCondition`, `failureLimit`, `inconclusiveLimit`, `consecutiveErrorLimit`, `consecutiveSuccessLimit`, `consecutiveFailureLimit`, `conditionLanguage`, `provider`",
+                "name: expected at most 253 bytes without control characters, found `a\\nb`",
                 "labels.a b: `a b` is no name for a label: letters, digits and `-_./` are allowed, 253 of them",
                 "labels.c: expected a text, found the number `1`",
                 "labels.d: expected at most 253 bytes without control characters, found `1\\n2`",

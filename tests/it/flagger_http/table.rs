@@ -47,7 +47,7 @@ async fn check(letter: &str, is_over: bool, expected: [u16; 8]) {
         if is_over {
             served.await_end(&run).await;
         } else {
-            served.await_measurements(&run, 5).await;
+            served.await_measurements(&run, 7).await;
         }
         let answer = call(&served, hook.name(), &version).await;
         assert_is_plain(&answer);
