@@ -46,6 +46,7 @@ fn operations() -> Vec<(String, String, String)> {
 fn allowed(operation: &str) -> &'static [&'static str] {
     match operation {
         "startRun" | "patchRun" | "terminateRun" | "rerun" | "measure" => &[RUN, ADMIN],
+        it if it.ends_with("Rollout") && it != "getRollout" => &[RUN, ADMIN],
         "applyTemplates" | "deleteTemplate" | "deleteClusterTemplate" | "deleteRun" => &[ADMIN],
         _ => &[READ, RUN, ADMIN],
     }
@@ -55,6 +56,10 @@ fn allowed(operation: &str) -> &'static [&'static str] {
 async fn every_operation_wants_a_token_that_allows_it() {
     let served = Setup::saying("S").with_tokens(&tokens()).start().await;
     for (method, path, operation) in operations() {
+        // Flagger's hooks answer in its own form, and are tried on their own.
+        if operation == "answerFlagger" {
+            continue;
+        }
         if ["isAlive", "isReady", "describe"].contains(&operation.as_str()) {
             assert_eq!(
                 send(&served, &method, &path, None).await.status,

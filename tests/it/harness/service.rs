@@ -186,7 +186,7 @@ impl Served {
     /// The run at `path` once so many measurements of its first metric were taken.
     pub(crate) async fn await_measurements(&self, path: &str, count: usize) -> Value {
         loop {
-            let run = self.get(&format!("{path}?wait=30s")).await.json();
+            let run = self.get(&format!("{path}?wait=1s")).await.json();
             let taken = run["status"]["metricResults"][0]["measurements"].as_array();
             if taken.is_some_and(|taken| taken.len() >= count) {
                 return run;
