@@ -534,7 +534,7 @@ fn a_job_judges_as_a_pipeline_does() {
     assert_eq!(server, format!("http://{name}:{port}"));
 }
 
-/// The families that a text of PromQL names, without what a histogram's series add to them.
+/// The families that a text of `PromQL` names, without what a histogram's series add to them.
 fn families(text: &str) -> BTreeSet<String> {
     let pattern = regex::Regex::new(r"\b(?:skygate|analysis_run)_[a-z_]+").expect("a pattern");
     pattern

@@ -6,7 +6,7 @@ use super::{House, assert_is_plain, body, call, keep_template, newest_run};
 use crate::harness::{Served, simulated};
 
 /// How long Flagger waits between two rounds.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 
 /// More rounds than any rollout here takes.
 const MOST_ROUNDS: usize = 60;
