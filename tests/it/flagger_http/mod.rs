@@ -1,8 +1,11 @@
 //! Flagger's hooks over HTTP, as Flagger calls them.
 //!
 //! - `canary`: a whole rollout in Flagger's order of calls, a service that is started again between any two of them included.
+//! - `table`: every hook at every phase. `refusals`: calls that nobody should make.
 
 mod canary;
+mod refusals;
+mod table;
 
 use std::sync::Arc;
 

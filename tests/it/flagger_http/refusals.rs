@@ -1,0 +1,123 @@
+//! Calls that nobody should make, and callers who may not make them: always a 4xx.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{House, assert_is_plain, body, call, keep_template};
+use crate::harness::{Answer, Served, Setup, simulated};
+
+async fn check(served: &Served, path: &str, sent: &str, status: u16, expected: &str) {
+    let answer = served.post(path, sent).await;
+    assert_eq!(answer.status, status, "{path} {sent}: {answer}");
+    assert_is_plain(&answer);
+    let is_told = answer.body.contains(expected);
+    assert!(is_told, "{path} {sent}: {expected} in {answer}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read() {
+    let served = Setup::saying("S").start().await;
+    let good = body("reviews", "v2", "Progressing").to_string();
+    let of = |field: &str, value: Value| {
+        let mut body = body("reviews", "v2", "Progressing");
+        body[field] = value;
+        body.to_string()
+    };
+    let no_template = of("metadata", json!({}));
+    for (path, sent, status, expected) in [
+        ("pre-rollout", "", 400, "not what Flagger sends"),
+        ("pre-rollout", "{", 400, "not what Flagger sends"),
+        ("pre-rollout", "[]", 400, "not what Flagger sends"),
+        ("rollback", &of("name", json!(1)), 400, "invalid type"),
+        ("rollout", &of("name", json!("a/b")), 400, "name is"),
+        ("rollout", &of("namespace", json!("")), 400, "namespace is"),
+        ("rollout", &no_template, 400, "no template"),
+        ("event", &no_template, 200, "noted"),
+        ("promote", &good, 404, "confirm-promotion"),
+        ("rollout?template=x", &no_template, 403, "'x'"),
+    ] {
+        check(&served, &format!("/flagger/{path}"), sent, status, expected).await;
+    }
+    let long = of("phase", json!("a".repeat(2 << 20)));
+    check(&served, "/flagger/rollout", &long, 413, "longer than").await;
+    let answer = served.get("/flagger/rollout").await;
+    assert_eq!(answer.status, 405, "{answer}");
+}
+
+#[tokio::test]
+async fn templates_and_arguments_that_are_wrong() {
+    let (setup, _sim) = simulated(&["reviews=healthy"]).await;
+    let served = setup.start().await;
+    keep_template(&served).await;
+    let with = |metadata: Value| {
+        let mut body = body("reviews", "v2", "Initialized");
+        body["metadata"] = metadata;
+        body.to_string()
+    };
+    for hook in ["confirm-rollout", "pre-rollout", "rollout"] {
+        let path = format!("/flagger/{hook}");
+        let unknown = with(json!({ "template": "apdx", "args.service-name": "reviews" }));
+        check(&served, &path, &unknown, 403, "'apdx'").await;
+        let missing = with(json!({ "template": "apdex" }));
+        check(&served, &path, &missing, 403, "service-name").await;
+        let elsewhere = with(json!({ "template": "apdex", "namespace": "shop" }));
+        check(&served, &path, &elsewhere, 403, "'apdex'").await;
+    }
+    // What was refused has begun nothing, and the URL's query says the same as metadata.
+    let runs = served.get("/api/v1/runs").await.json();
+    assert_eq!(runs["items"], json!([]));
+    let path = "/flagger/pre-rollout?template=apdex&args.service-name=reviews";
+    check(&served, path, &with(Value::Null), 200, "begins").await;
+}
+
+#[tokio::test]
+async fn an_oap_that_does_not_answer() {
+    let (setup, _sim) = simulated(&["reviews=outage"]).await;
+    let served = setup.start().await;
+    keep_template(&served).await;
+    let answer = call(
+        &served,
+        "confirm-rollout",
+        &body("reviews", "v1", "Initialized"),
+    )
+    .await;
+    assert_eq!(answer.status, 403, "{answer}");
+    assert!(answer.body.contains("metric \"apdex\""), "{answer}");
+}
+
+#[tokio::test]
+async fn tokens() {
+    const RUN: &str = "0123456789abcdef-run";
+    const READ: &str = "0123456789abcdef-read";
+    let setup = Setup::saying("S").with_tokens(&format!("ci run {RUN}\neyes read {READ}\n"));
+    let house = House::of(&setup);
+    keep_template(&house.open().await).await;
+    let served = setup.start().await;
+    for (place, token, status) in [
+        ("nowhere", "", 401),
+        ("metadata", RUN, 200),
+        ("metadata", READ, 403),
+        ("metadata", "0123456789abcdef-else", 401),
+        ("header", RUN, 200),
+        ("header", READ, 403),
+        ("query", RUN, 200),
+        ("query", "0123456789abcdef-else", 401),
+    ] {
+        let mut body = body("reviews", "v2", "Progressing");
+        let mut path = "/flagger/event".to_owned();
+        if place == "metadata" {
+            body["metadata"]["token"] = json!(token);
+        }
+        if place == "query" {
+            path = format!("{path}?token={token}");
+        }
+        let mut request = served.request(Method::POST, &path).body(body.to_string());
+        if place == "header" {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, status, "{place} {token}: {answer}");
+        assert_is_plain(&answer);
+        assert!(token.is_empty() || !answer.body.contains(token), "{answer}");
+    }
+}
