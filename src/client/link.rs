@@ -1,7 +1,6 @@
 //! The way to one service: requests, answers, and the same again where that may help.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +16,14 @@ use tracing::debug;
 
 use super::error::{ClientError, Problem, innermost};
 use super::options::{Checked, Options, OptionsError};
+use crate::domain::backoff::Backoff;
 use crate::ports::Clock;
 
 /// The first wait between two tries and the longest; each is twice the one before it.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(5),
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -158,7 +160,7 @@ impl Link {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => (failure.error, failure.has_arrived),
             };
-            let backoff = wait_after(tries, &asked);
+            let backoff = BACKOFF.after(tries, &asked);
             let wait = error
                 .retry_after()
                 .map_or(backoff, |after| after.max(backoff));
@@ -338,15 +340,6 @@ fn without_secrets(response: &Response, given: &str) -> String {
     url.set_query(None);
     url.set_fragment(None);
     format!("`{url}`")
-}
-
-/// How long to wait after so many tries: doubling, and spread over its second half by what is asked.
-fn wait_after(tries: u32, asked: &str) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << (tries - 1).min(8));
-    let mut hasher = DefaultHasher::new();
-    (tries, asked).hash(&mut hasher);
-    let spread = u32::try_from(hasher.finish() % 512).unwrap_or(0);
-    doubled.min(LONGEST_WAIT) * (512 + spread) / 1024
 }
 
 fn signed(duration: Duration) -> SignedDuration {

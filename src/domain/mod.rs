@@ -10,6 +10,7 @@
 //!          args, query       window                                condition
 //! ```
 
+pub mod backoff;
 pub mod duration;
 pub mod fault;
 pub mod nearest;

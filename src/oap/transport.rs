@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tracing::debug;
 use super::address::Address;
 use super::error::OapError;
 use super::options::Options;
+use crate::domain::backoff::Backoff;
 use crate::domain::reading::said;
 use crate::ports::Clock;
 
@@ -28,8 +28,10 @@ use crate::ports::Clock;
 pub(super) const RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// The first wait between two tries and the longest; each is twice the one before it.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(5),
+};
 
 /// So much of what a server said is kept, in bytes: far more than is ever shown, so that no secret is cut within what is.
 const MOST_SAID: usize = 64 * 1024;
@@ -164,7 +166,7 @@ impl Wire {
                 Ok(exchange) => return Ok(Arc::new(exchange)),
                 Err(error) => error,
             };
-            let wait = wait_after(tries, &body);
+            let wait = BACKOFF.after(tries, &body);
             let spent = self.clock.now().duration_since(begun);
             let too_late = spent.saturating_add(signed(wait)) > signed(RETRY_FOR);
             if too_late || !error.may_pass() {
@@ -203,16 +205,6 @@ impl Wire {
             },
         }
     }
-}
-
-/// How long to wait after so many tries: doubling, and spread over its second half by the question itself, so that
-/// several that failed together don't come back together.
-fn wait_after(tries: u32, body: &str) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << (tries - 1).min(8));
-    let mut hasher = DefaultHasher::new();
-    (tries, body).hash(&mut hasher);
-    let spread = u32::try_from(hasher.finish() % 512).unwrap_or(0);
-    doubled.min(LONGEST_WAIT) * (512 + spread) / 1024
 }
 
 fn signed(duration: Duration) -> SignedDuration {
@@ -317,14 +309,14 @@ mod tests {
         ] {
             let longest = Duration::from_millis(longest);
             for body in ["a", "b", "c"] {
-                let wait = wait_after(tries, body);
+                let wait = BACKOFF.after(tries, body);
                 assert!(
                     wait >= longest / 2 && wait < longest,
                     "{tries} {body}: {wait:?}"
                 );
-                assert_eq!(wait, wait_after(tries, body));
+                assert_eq!(wait, BACKOFF.after(tries, body));
             }
         }
-        assert_ne!(wait_after(1, "a"), wait_after(1, "b"));
+        assert_ne!(BACKOFF.after(1, "a"), BACKOFF.after(1, "b"));
     }
 }
