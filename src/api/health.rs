@@ -64,21 +64,23 @@ impl Health {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waits(self)
     }
-
-    /// Says that the engine works, until what is returned is dropped.
-    pub fn engine_runs(&self) -> EngineRuns<'_> {
-        self.is_engine_running.store(true, Ordering::Relaxed);
-        EngineRuns(self)
-    }
 }
 
 /// The engine works as long as this exists.
 #[derive(Debug)]
-pub struct EngineRuns<'a>(&'a Health);
+pub(super) struct EngineRuns(Arc<App>);
 
-impl Drop for EngineRuns<'_> {
+impl EngineRuns {
+    pub(super) fn of(app: Arc<App>) -> Self {
+        app.health.is_engine_running.store(true, Ordering::Relaxed);
+        Self(app)
+    }
+}
+
+impl Drop for EngineRuns {
     fn drop(&mut self) {
-        self.0.is_engine_running.store(false, Ordering::Relaxed);
+        let is_running = &self.0.health.is_engine_running;
+        is_running.store(false, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use super::health::EngineRuns;
 use super::server::{Limits, serve};
 use super::{App, router};
 
@@ -49,7 +50,12 @@ impl Service {
         stop: impl Future<Output = ()>,
     ) -> Result<(), Died> {
         let mut parts = JoinSet::new();
-        parts.spawn(named("the engine", move_runs(Arc::clone(&self.app))));
+        // Counts from here on: whoever is answered first finds the service ready.
+        let engine_runs = EngineRuns::of(Arc::clone(&self.app));
+        parts.spawn(named(
+            "the engine",
+            move_runs(Arc::clone(&self.app), engine_runs),
+        ));
         parts.spawn(named(
             "the sweeper",
             forget_runs(Arc::clone(&self.app), self.retain),
@@ -103,8 +109,7 @@ fn obituary(ended: Result<&'static str, tokio::task::JoinError>) -> Died {
     }
 }
 
-async fn move_runs(app: Arc<App>) {
-    let _running = app.health.engine_runs();
+async fn move_runs(app: Arc<App>, _engine_runs: EngineRuns) {
     app.engine.run(app.health.stopped()).await;
 }
 
