@@ -335,14 +335,23 @@ impl Condition {
     }
 }
 
-/// Messages quote what was written, which may have lines.
+/// Messages quote what was written and what was measured, which may have lines and be long.
 fn one_line(text: String) -> String {
-    if text.contains(char::is_control) {
+    let text = if text.contains(char::is_control) {
         text.replace(char::is_control, " ")
     } else {
         text
+    };
+    if text.len() <= LONGEST_MESSAGE {
+        return text;
     }
+    let start = text.floor_char_boundary(LONGEST_MESSAGE / 2);
+    let end = text.ceil_char_boundary(text.len() - LONGEST_MESSAGE / 4);
+    format!("{} … {}", &text[..start], &text[end..])
 }
+
+/// So many bytes has a message, or a hint; what is longer loses its middle.
+const LONGEST_MESSAGE: usize = 400;
 
 #[cfg(test)]
 mod tests {

@@ -53,7 +53,7 @@ pub(super) fn answer(mut input: Input, language: Option<Language>) -> Result<Out
 fn tell(answer: &Answer) -> io::Result<()> {
     let text = serde_json::to_string(answer)?;
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", without_url_credentials(&text))?;
+    writeln!(stdout, "{text}")?;
     stdout.flush()
 }
 
@@ -77,7 +77,11 @@ fn answer_to(line: &Line, number: u64, language: Option<Language>) -> Option<Ans
     Some(Answer {
         line: id.is_none().then_some(number),
         id: id.unwrap_or_default(),
-        evaluated: evaluated.map_or_else(Evaluated::Error, Evaluated::Value),
+        evaluated: match evaluated {
+            Ok(value) => Evaluated::Value(value),
+            // What it quotes may have credentials in it; an id is given back as it came.
+            Err(error) => Evaluated::Error(without_url_credentials(&error).into_owned()),
+        },
     })
 }
 

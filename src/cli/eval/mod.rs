@@ -159,7 +159,8 @@ impl Eval {
         ];
         let mut error = None;
         let [success, failure] = sides.map(|(side, source)| {
-            let source = source.as_deref()?;
+            // As in a template, an empty one is none.
+            let source = source.as_deref().filter(|source| !source.is_empty())?;
             let condition = parse(self.language, source).and_then(|condition| {
                 condition.holds(&scope)?;
                 Ok(condition)

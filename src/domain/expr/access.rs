@@ -15,7 +15,12 @@ impl<'a> Evaluator<'a> {
         optional: bool,
     ) -> Evaluated<Value<'a>> {
         match self.eval(object)? {
-            Value::Map(map) => Ok(map.get(name).unwrap_or_else(|| map.missing())),
+            Value::Map(map) => {
+                if let Map::Made(_) = map {
+                    self.work(span, map.len())?;
+                }
+                Ok(map.get(name).unwrap_or_else(|| map.missing()))
+            }
             value if value.is_nil() && optional => Err(Stop::Absent),
             other => Err(self.no_member(span, object, name, &other)),
         }

@@ -104,6 +104,8 @@ pub(super) enum Kind {
     Each(Box<EachCall>),
     /// `a ? b : c` and `if a { b } else { c }`.
     Conditional(Box<[Expr; 3]>),
+    /// `a ?: c`: `a` where it is true, else `c`.
+    Elvis(Box<[Expr; 2]>),
     Let {
         slot: usize,
         value: Box<Expr>,
@@ -247,6 +249,22 @@ impl Expr {
             }
         }
     }
+
+    /// Where it first speaks of the element of the enclosing predicate.
+    pub(super) fn pointer(&self) -> Option<Span> {
+        let mut found = None;
+        let mut look = |child: &Self| found = found.or_else(|| child.pointer());
+        match &self.kind {
+            Kind::Element | Kind::Index | Kind::Accumulator => return Some(self.span),
+            // What it asks of its own elements is its own affair.
+            Kind::Each(call) => {
+                look(&call.list);
+                call.extra.iter().for_each(look);
+            }
+            kind => kind.visit(&mut look),
+        }
+        found
+    }
 }
 
 impl Kind {
@@ -269,7 +287,9 @@ impl Kind {
             Self::Logic { parts, .. } | Self::Sequence(parts) | Self::List(parts) => {
                 parts.iter().for_each(see);
             }
-            Self::Coalesce(sides) | Self::Binary(_, sides) => sides.iter().for_each(see),
+            Self::Coalesce(sides) | Self::Elvis(sides) | Self::Binary(_, sides) => {
+                sides.iter().for_each(see);
+            }
             Self::Ordered { first, rest } => {
                 see(first);
                 for (_, operand) in rest {

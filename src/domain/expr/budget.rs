@@ -2,7 +2,7 @@
 
 use super::ast::Span;
 use super::eval::{Evaluated, Evaluator, Stop};
-use super::value::{List, Value};
+use super::value::{List, Map, Value};
 
 /// So many steps may an evaluation take: visits of a node, and what functions do at length.
 const MAX_STEPS: usize = 2_000_000;
@@ -47,11 +47,19 @@ impl<'a> Evaluator<'a> {
 
     /// Pays for looking at a value as a whole.
     pub(super) fn work_on(&mut self, span: Span, value: &Value<'a>) -> Evaluated<()> {
-        match value {
-            Value::Text(text) => self.work(span, text.as_str().len()),
-            Value::List(_) | Value::Map(_) => {
-                let weight = weight(value);
-                self.work(span, weight)
+        let weight = self.weight(value);
+        self.work(span, weight)
+    }
+
+    /// Pays for comparing two values: either may be the one that takes longer to go through.
+    pub(super) fn comparing(&mut self, span: Span, a: &Value<'a>, b: &Value<'a>) -> Evaluated<()> {
+        match (a, b) {
+            (Value::Text(a), Value::Text(b)) => {
+                self.work(span, a.as_str().len().min(b.as_str().len()))
+            }
+            (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_)) => {
+                self.work_on(span, a)?;
+                self.work_on(span, b)
             }
             _ => Ok(()),
         }
@@ -64,7 +72,14 @@ impl<'a> Evaluator<'a> {
         others: usize,
         wanted: &Value<'a>,
     ) -> Evaluated<()> {
-        self.work(span, others.saturating_mul(weight(wanted) + 7))
+        let weight = self.weight(wanted);
+        let all = others.saturating_mul(weight + 7);
+        self.work(span, all.saturating_add(weight))
+    }
+
+    /// What `value` weighs. It is not looked at for longer than there are steps for.
+    fn weight(&self, value: &Value<'a>) -> usize {
+        weight(value, self.budget.steps.saturating_mul(WORK_A_STEP))
     }
 
     pub(super) fn steps_of(&mut self, span: Span, steps: usize) -> Evaluated<()> {
@@ -94,10 +109,9 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Pays for a text of a whole value, before it is written: each number and mark counts as a few bytes.
+    /// Pays for a text of a whole value, before it is written.
     pub(super) fn grow_by(&mut self, span: Span, value: &Value<'a>) -> Evaluated<()> {
-        const BYTES: usize = 4;
-        self.grow(span, weight(value).saturating_mul(BYTES))
+        self.grow(span, weight(value, self.budget.size))
     }
 }
 
@@ -106,19 +120,34 @@ fn too_many(span: Span, message: &str) -> Stop {
     Stop::at(span, message)
 }
 
-/// Roughly how many bytes and elements a value has, all the way down.
-fn weight(value: &Value<'_>) -> usize {
+/// What a value weighs beside its bytes: roughly what it takes to write it.
+const ITSELF: usize = 4;
+
+/// Roughly how much work it is to go through a value, all the way down, and how long a text of it is: bytes, and a few for each element.
+///
+/// One that is made may hold the same part many times, and is gone through as often: what weighs more than `most` is left at that.
+fn weight(value: &Value<'_>, most: usize) -> usize {
+    let mut weight = ITSELF;
+    let mut add = |value: &Value<'_>| {
+        let left = most.saturating_sub(weight);
+        weight += self::weight(value, left);
+        weight <= most
+    };
     match value {
-        Value::Text(text) => text.as_str().len() + 1,
-        Value::List(List::Numbers(numbers)) => numbers.len(),
-        Value::List(List::Range { len, .. }) => *len,
-        Value::List(list) => list.iter().map(|item| weight(&item)).sum::<usize>() + 1,
-        Value::Map(map) => {
-            map.iter()
-                .map(|(key, value)| weight(&key) + weight(&value))
-                .sum::<usize>()
-                + 1
+        Value::Text(text) => return text.as_str().len() + ITSELF,
+        Value::List(List::Numbers(numbers)) => return numbers.len().saturating_mul(ITSELF),
+        Value::List(List::Range { len, .. }) => return len.saturating_mul(ITSELF),
+        Value::List(list) => {
+            let _ = list.iter().all(|item| add(&item));
         }
-        _ => 1,
+        Value::Map(map) => {
+            let _ = map.iter().all(|(key, value)| add(&key) && add(&value));
+            if let Map::Made(_) = map {
+                // Its keys are looked up one after the other.
+                weight = weight.saturating_add(map.len().saturating_mul(map.len()));
+            }
+        }
+        _ => {}
     }
+    weight
 }

@@ -19,21 +19,32 @@ impl<'a> Evaluator<'a> {
         if let [argument] = arguments {
             let value = self.eval(argument)?;
             let given = self.apply(span, function, std::slice::from_ref(&value));
-            return given.map_err(|stop| self.with_missing(stop, arguments, &[value]));
+            return given.map_err(|stop| self.with_missing(stop, function, arguments, &[value]));
         }
         let values = self.all_of(arguments)?;
         let given = self.apply(span, function, &values);
-        given.map_err(|stop| self.with_missing(stop, arguments, &values))
+        given.map_err(|stop| self.with_missing(stop, function, arguments, &values))
     }
 
     /// The complaint of a function, with what is there instead where an argument is nil.
     #[cold]
-    fn with_missing(&mut self, stop: Stop, arguments: &'a [Expr], values: &[Value<'a>]) -> Stop {
-        let absent = values.iter().position(Value::is_nil);
-        match absent.and_then(|index| arguments.get(index)) {
-            Some(argument) => stop.hint(missing::hint(self, argument)),
-            None => stop,
-        }
+    fn with_missing(
+        &mut self,
+        stop: Stop,
+        function: Function,
+        arguments: &'a [Expr],
+        values: &[Value<'a>],
+    ) -> Stop {
+        let signature = function.signature();
+        let mut known = values.iter().zip(arguments).enumerate();
+        let hint = known.find_map(|(index, (value, argument))| match value {
+            value if value.is_nil() => missing::hint(self, argument),
+            Value::Text(text) if signature.takes_number(index) => {
+                self.as_float_hint(argument, text)
+            }
+            _ => None,
+        });
+        stop.hint(hint)
     }
 
     /// What `function` makes of `values`, of which the parser has seen to it that there are enough.

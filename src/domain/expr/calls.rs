@@ -127,10 +127,19 @@ fn short_form(each: Each, argument: Expr, span: Span) -> Result<(Expr, Option<Ex
         return Ok((argument, Some(always)));
     }
     let is_list = matches!(argument.kind, Kind::Values(_));
+    let outer = argument.pointer();
     let mut body = argument;
     let mut values = None;
     if each.has_short_form() && !is_list {
         to_element(&mut body, &mut values)?;
+    }
+    if let (Some(_), Some(pointer)) = (&values, outer) {
+        let message = "the short form asks about `values`, and cannot see the element around it";
+        let hint = format!(
+            "bind it before: `{{let it = #; {0}(values > it)}}`",
+            each.name()
+        );
+        return Err(ConditionError::new(pointer.start, message).hint(hint));
     }
     match values {
         Some(list) => Ok((list, Some(body))),
@@ -173,7 +182,7 @@ fn to_element(expression: &mut Expr, found: &mut Option<Expr>) -> Result<()> {
             }
         }
         Kind::Binary(Operator::In, sides) => to_element(&mut sides[0], found)?,
-        Kind::Binary(_, sides) | Kind::Coalesce(sides) => {
+        Kind::Binary(_, sides) | Kind::Coalesce(sides) | Kind::Elvis(sides) => {
             for side in sides.iter_mut() {
                 to_element(side, found)?;
             }

@@ -144,7 +144,17 @@ impl Checker {
                 arguments,
             } => self.call(span, function.signature(), arguments),
             Kind::Each(call) => self.each(call),
-            Kind::Conditional(parts) => self.conditional(&parts[0], &parts[1], &parts[2]),
+            Kind::Conditional(parts) => {
+                self.asked(&parts[0])?;
+                let then = self.nature(&parts[1])?;
+                let otherwise = self.nature(&parts[2])?;
+                Ok(either(then, otherwise))
+            }
+            Kind::Elvis(sides) => {
+                let then = self.asked(&sides[0])?;
+                let otherwise = self.nature(&sides[1])?;
+                Ok(either(then, otherwise))
+            }
             Kind::Let { slot, value, body } => {
                 self.slots[*slot] = self.nature(value)?;
                 self.nature(body)
@@ -264,7 +274,8 @@ impl Checker {
         Ok(object)
     }
 
-    fn conditional(&mut self, condition: &Expr, then: &Expr, otherwise: &Expr) -> Result<Nature> {
+    /// The nature of what `?` asks.
+    fn asked(&mut self, condition: &Expr) -> Result<Nature> {
         let nature = self.nature(condition)?;
         if !matches!(nature, Nature::Bool | Nature::Unknown) {
             let message = format!(
@@ -273,15 +284,7 @@ impl Checker {
             );
             return Err(ConditionError::new(condition.span.start, message));
         }
-        let then = self.nature(then)?;
-        let otherwise = self.nature(otherwise)?;
-        Ok(match (&then, &otherwise) {
-            (Nature::Nil, _) => otherwise,
-            (_, Nature::Nil) => then,
-            (Nature::List(a), Nature::List(b)) if a != b => Nature::list(),
-            _ if then.same_kind(&otherwise) => then,
-            _ => Nature::Unknown,
-        })
+        Ok(nature)
     }
 
     fn method(
@@ -576,5 +579,16 @@ fn hint(left: &Expr, right: &Expr, l: &Nature, r: &Nature) -> Option<&'static st
             Some("`asFloat(…)` reads a text as a number")
         }
         _ => None,
+    }
+}
+
+/// What comes of one of two branches.
+fn either(then: Nature, otherwise: Nature) -> Nature {
+    match (&then, &otherwise) {
+        (Nature::Nil, _) => otherwise,
+        (_, Nature::Nil) => then,
+        (Nature::List(a), Nature::List(b)) if a != b => Nature::list(),
+        _ if then.same_kind(&otherwise) => then,
+        _ => Nature::Unknown,
     }
 }

@@ -162,6 +162,7 @@ impl<'a> Evaluator<'a> {
             } => self.call(expression.span, *function, arguments),
             Kind::Each(call) => self.each(call),
             Kind::Conditional(parts) => self.conditional(parts),
+            Kind::Elvis(sides) => self.elvis(sides),
             Kind::Let { slot, value, body } => {
                 self.slots[*slot] = self.eval(value)?;
                 self.eval(body)
@@ -228,14 +229,21 @@ impl<'a> Evaluator<'a> {
     ) -> Evaluated<Value<'a>> {
         let object = self.eval(object)?;
         let arguments = self.all_of(arguments)?;
-        method.call(&object, &arguments).ok_or_else(|| {
+        for argument in &arguments {
+            self.work_on(span, argument)?;
+        }
+        let given = method.call(&object, &arguments).ok_or_else(|| {
             let message = format!(
                 "{} has no such method {}",
                 object.type_name(),
                 method.name()
             );
             Stop::at(span, message)
-        })
+        })?;
+        if let Value::Text(text) = &given {
+            self.grow(span, text.as_str().len())?;
+        }
+        Ok(given)
     }
 
     fn not(&mut self, inner: &'a Expr) -> Evaluated<Value<'a>> {
@@ -248,7 +256,12 @@ impl<'a> Evaluator<'a> {
             Value::Float(value) => Ok(Value::Float(-value)),
             other => {
                 let message = format!("invalid operation: - {}", other.type_name());
-                Err(Stop::at(inner.span, message))
+                let hint = match &other {
+                    Value::Nil => missing::hint(self, inner),
+                    Value::Text(text) => self.as_float_hint(inner, text),
+                    _ => None,
+                };
+                Err(Stop::at(inner.span, message).hint(hint))
             }
         }
     }
@@ -283,6 +296,13 @@ impl<'a> Evaluator<'a> {
             &parts[2]
         };
         self.eval(chosen)
+    }
+
+    fn elvis(&mut self, sides: &'a [Expr; 2]) -> Evaluated<Value<'a>> {
+        if self.truth(&sides[0])? {
+            return Ok(Value::Bool(true));
+        }
+        self.eval(&sides[1])
     }
 
     fn list(&mut self, span: Span, items: &'a [Expr]) -> Evaluated<Value<'a>> {

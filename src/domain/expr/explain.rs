@@ -6,6 +6,7 @@ use super::ast::{Comparison, EachCall, Expr, Kind, Operator};
 use super::clause::{Clause, clause, effective, oriented, shortened, shown, words};
 use super::eval::{Element, Evaluator, Frame};
 use super::function::{Each, Function};
+use super::missing;
 use super::points::Points;
 use super::value::{List, Value};
 use crate::domain::condition::Reason;
@@ -22,7 +23,11 @@ pub(super) fn reason<'a>(evaluator: Evaluator<'a>, root: &'a Expr, holds: bool) 
         evaluator,
         points: Vec::new(),
     };
-    let text = explainer.of(root, holds).unwrap_or_default();
+    let text = match (explainer.of(root, holds), &root.kind) {
+        (Some(text), _) => text,
+        (None, Kind::Literal(_)) => String::new(),
+        (None, _) => format!("{} is {holds}", explainer.source(root)),
+    };
     explainer.points.sort_unstable();
     explainer.points.dedup();
     Reason {
@@ -54,7 +59,21 @@ impl<'a> Explainer<'a> {
             } => self.of_parts(parts, connective.decisive(), holds),
             Kind::Conditional(parts) => {
                 let condition = self.evaluator.truth(&parts[0]).ok()?;
-                self.of(if condition { &parts[1] } else { &parts[2] }, holds)
+                let chosen = if condition { &parts[1] } else { &parts[2] };
+                match chosen.kind {
+                    // What was asked is what decided.
+                    Kind::Literal(_) => self.of(&parts[0], condition),
+                    _ => self.of(chosen, holds),
+                }
+            }
+            Kind::Elvis(sides) => {
+                if self.evaluator.truth(&sides[0]).ok()? {
+                    return self.of(&sides[0], true);
+                }
+                match sides[1].kind {
+                    Kind::Literal(_) => self.of(&sides[0], false),
+                    _ => self.of(&sides[1], holds),
+                }
             }
             Kind::Let { slot, value, body } => {
                 self.evaluator.slots[*slot] = self.evaluator.eval(value).ok()?;
@@ -104,12 +123,18 @@ impl<'a> Explainer<'a> {
         let clause = clause(operator, sides, holds);
         if let Kind::Each(call) = &clause.subject.kind
             && call.each == Each::Count
-            && call.body.is_some()
+            && let Some(body) = &call.body
+            && !matches!(body.kind, Kind::Literal(_))
         {
             return self.of_count(call, &clause);
         }
         let value = self.evaluator.eval(clause.subject).ok()?;
         let bound = self.evaluator.eval(clause.bound).ok()?;
+        if !clause.verdict
+            && let Some(missing) = self.missing(&clause, &value, &bound)
+        {
+            return Some(missing);
+        }
         let place = self
             .place_of_extreme(clause.subject, &value)
             .unwrap_or_default();
@@ -119,17 +144,46 @@ impl<'a> Explainer<'a> {
         Some(format!("{subject} is {value}{place}{claim}"))
     }
 
+    /// ``result.service_apdx is missing; result has `service_apdex` ``, where that is what decided.
+    fn missing(
+        &mut self,
+        clause: &Clause<'a>,
+        value: &Value<'a>,
+        bound: &Value<'a>,
+    ) -> Option<String> {
+        if value.is_nil() && !bound.is_nil() {
+            return missing::hint(&mut self.evaluator, clause.subject);
+        }
+        if bound.is_nil() && !value.is_nil() {
+            return missing::hint(&mut self.evaluator, clause.bound);
+        }
+        // A default stands in for it.
+        let Kind::Coalesce(sides) = &clause.subject.kind else {
+            return None;
+        };
+        if !self.evaluator.eval(&sides[0]).ok()?.is_nil() {
+            return None;
+        }
+        let missing = missing::hint(&mut self.evaluator, &sides[0])?;
+        let value = shown(value, bound.number());
+        let claim = self.claim(clause, bound);
+        Some(format!("{missing}; its default is {value}{claim}"))
+    }
+
     /// `result.version is "v1", which does not match "^v2"`
     fn of_matches(&mut self, expression: &Expr, text: &'a Expr, holds: bool) -> Option<String> {
         let value = self.evaluator.eval(text).ok()?;
         let subject = self.source(text);
         let value = shown(&value, None);
-        let written = self.source(expression);
-        let (_, pattern) = written.strip_prefix(&subject)?.split_once("matches")?;
+        let behind = self
+            .evaluator
+            .source
+            .get(text.span.end..expression.span.end)?;
+        let (_, pattern) = behind.split_once("matches")?;
         let verb = if holds { "matches" } else { "does not match" };
         Some(format!(
             "{subject} is {value}, which {verb} {}",
-            pattern.trim()
+            shortened(pattern.trim())
         ))
     }
 
@@ -248,6 +302,10 @@ impl<'a> Explainer<'a> {
             Kind::Conditional(parts) => {
                 let condition = self.evaluator.truth(&parts[0]).ok()?;
                 self.leaf(if condition { &parts[1] } else { &parts[2] }, verdict)
+            }
+            Kind::Elvis(sides) => {
+                let condition = self.evaluator.truth(&sides[0]).ok()?;
+                self.leaf(&sides[usize::from(!condition)], verdict)
             }
             Kind::Let { slot, value, body } => {
                 self.evaluator.slots[*slot] = self.evaluator.eval(value).ok()?;

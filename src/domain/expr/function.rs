@@ -251,6 +251,14 @@ impl Signature {
         }
     }
 
+    /// Whether an argument has to be a number.
+    pub(super) fn takes_number(&self, index: usize) -> bool {
+        matches!(
+            self.parameter(index),
+            Some(Parameter::Int | Parameter::Float | Parameter::Number | Parameter::NumberOrList)
+        )
+    }
+
     /// Whether a list as an argument is natural, so that a bare `values` in it stays the whole list.
     pub(super) fn takes_list(&self, index: usize) -> bool {
         match self.parameter(index) {

@@ -179,26 +179,25 @@ impl<'a> Evaluator<'a> {
         for (key, _) in &items {
             self.work_on(span, key)?;
         }
-        let mut unordered = None;
+        // Whatever is in an order with the first is in one with all others.
+        if let Some(((first, _), others)) = items.split_first()
+            && let Some((odd, _)) = others
+                .iter()
+                .find(|(key, _)| compare(Comparison::Less, key, first).is_none())
+        {
+            let (a, b) = if descending {
+                (first, odd)
+            } else {
+                (odd, first)
+            };
+            let message = format!("invalid operation: {} < {}", a.type_name(), b.type_name());
+            return Err(Stop::at(span, message));
+        }
         items.sort_by(|(a, _), (b, _)| {
             let (a, b) = if descending { (b, a) } else { (a, b) };
-            match (
-                compare(Comparison::Less, a, b),
-                compare(Comparison::Less, b, a),
-            ) {
-                (Some(true), _) => Ordering::Less,
-                (_, Some(true)) => Ordering::Greater,
-                (Some(false), Some(false)) => Ordering::Equal,
-                _ => {
-                    unordered.get_or_insert((a.type_name(), b.type_name()));
-                    Ordering::Equal
-                }
-            }
+            total_order(a, b)
         });
-        match unordered {
-            Some((a, b)) => Err(Stop::at(span, format!("invalid operation: {a} < {b}"))),
-            None => Ok(items.into_iter().map(|(_, item)| item).collect()),
-        }
+        Ok(items.into_iter().map(|(_, item)| item).collect())
     }
 
     fn map_of(&mut self, span: Span, function: Function, value: &Value<'a>) -> Evaluated<Map<'a>> {
@@ -209,6 +208,19 @@ impl<'a> Evaluator<'a> {
             }
             other => Err(invalid(span, function, other)),
         }
+    }
+}
+
+/// The order of two values that have one; NaN, which is in none, comes first, so that sorting has a total order to go by.
+fn total_order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    let holds = |comparison| compare(comparison, a, b) == Some(true);
+    let is_nan = |value: &Value<'_>| value.number().is_some_and(f64::is_nan);
+    if holds(Comparison::Less) {
+        Ordering::Less
+    } else if holds(Comparison::Greater) {
+        Ordering::Greater
+    } else {
+        is_nan(b).cmp(&is_nan(a))
     }
 }
 

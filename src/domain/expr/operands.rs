@@ -68,8 +68,9 @@ impl<'s> Parser<'s> {
             }
             TokenKind::Bracket("(") => {
                 self.advance();
-                let inner = self.sequence()?;
+                let mut inner = self.sequence()?;
                 self.expect_bracket(")")?;
+                inner.span = start.to(self.previous());
                 self.postfixes(inner)
             }
             TokenKind::Bracket("[") => {
@@ -153,7 +154,12 @@ impl<'s> Parser<'s> {
                 let message = format!("{name} is a function");
                 Err(ConditionError::new(span.start, message).hint(format!("call it: `{name}(…)`")))
             }
-            _ => Err(slips::unknown_name(name, span, &self.names)),
+            _ => Err(slips::unknown_name(
+                name,
+                span,
+                &self.names,
+                !self.predicates.is_empty(),
+            )),
         }
     }
 

@@ -22,6 +22,7 @@ impl<'a> Evaluator<'a> {
         let mut left = (first, self.eval(first)?);
         for (comparison, operand) in rest {
             let right = self.eval(operand)?;
+            self.comparing(operand.span, &left.1, &right)?;
             match compare(*comparison, &left.1, &right) {
                 Some(true) => left = (operand, right),
                 Some(false) => return Ok(Value::Bool(false)),
@@ -44,12 +45,15 @@ impl<'a> Evaluator<'a> {
         let l = self.eval(left)?;
         let r = self.eval(right)?;
         let value = match operator {
-            Operator::Compare(comparison) => compare(comparison, &l, &r).map(Value::Bool),
+            Operator::Compare(comparison) => {
+                self.comparing(span, &l, &r)?;
+                compare(comparison, &l, &r).map(Value::Bool)
+            }
             Operator::Equal | Operator::NotEqual => {
                 if l.is_nil() != r.is_nil() {
                     no_place_found(sides, &l, &r)?;
                 }
-                self.work_on(span, &l)?;
+                self.comparing(span, &l, &r)?;
                 Some(Value::Bool(equal(&l, &r) == (operator == Operator::Equal)))
             }
             Operator::In => return self.contains(span, right, &l, &r).map(Value::Bool),
@@ -286,7 +290,7 @@ impl<'a> Evaluator<'a> {
         format!("{source} is a list: `all({source}, {{asFloat({member}) >= 1}})`")
     }
 
-    fn as_float_hint(&self, expression: &Expr, text: &Text<'a>) -> Option<String> {
+    pub(super) fn as_float_hint(&self, expression: &Expr, text: &Text<'a>) -> Option<String> {
         let number = parse_float(text.as_str())?;
         let source = self.text_of(expression);
         Some(format!(

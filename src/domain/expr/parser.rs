@@ -279,14 +279,17 @@ impl<'s> Parser<'s> {
     fn ternaries(&mut self, condition: Expr) -> Result<Expr> {
         let mut condition = condition;
         while self.take_operator("?") {
-            let then = if self.is_operator(":") {
-                condition.clone()
-            } else {
-                self.expression(0)?
-            };
+            let start = condition.span;
+            if self.take_operator(":") {
+                let otherwise = self.expression(0)?;
+                let span = start.to(otherwise.span);
+                condition = node(span, Kind::Elvis(Box::new([condition, otherwise])))?;
+                continue;
+            }
+            let then = self.expression(0)?;
             self.expect_operator(":")?;
             let otherwise = self.expression(0)?;
-            let span = condition.span.to(otherwise.span);
+            let span = start.to(otherwise.span);
             let parts = Box::new([condition, then, otherwise]);
             condition = node(span, Kind::Conditional(parts))?;
         }

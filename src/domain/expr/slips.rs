@@ -61,8 +61,8 @@ fn unclosed(tokens: &[Token<'_>]) -> Option<&'static str> {
     open.pop()
 }
 
-/// `name` is none that a condition knows.
-pub(super) fn unknown_name(name: &str, span: Span, bound: &[&str]) -> ConditionError {
+/// `name` is none that a condition knows; `within` a predicate it may be meant as a member of the element.
+pub(super) fn unknown_name(name: &str, span: Span, bound: &[&str], within: bool) -> ConditionError {
     let error = ConditionError::new(span.start, format!("unknown name {name}"));
     let literal = match name.to_ascii_lowercase().as_str() {
         "null" | "none" => Some("nil"),
@@ -71,6 +71,9 @@ pub(super) fn unknown_name(name: &str, span: Span, bound: &[&str]) -> ConditionE
         _ => None,
     };
     let known = ["result", "values", "series"];
+    if literal.is_none() && within && name.to_ascii_lowercase().starts_with("value") {
+        return error.hint(format!("a member of the element is `.{name}`"));
+    }
     match literal.or_else(|| nearest(name, bound.iter().copied().chain(known))) {
         Some(meant) => error.hint(format!("did you mean `{meant}`?")),
         None => error.hint(format!(

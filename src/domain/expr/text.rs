@@ -36,17 +36,20 @@ impl<'a> Evaluator<'a> {
         // What Go takes where the second argument is left out.
         let other = second.unwrap_or(" ");
         match function {
-            Function::Trim => self.made(
-                span,
-                match second {
-                    Some(cut) => text.trim_matches(|c| cut.contains(c)),
+            Function::Trim => {
+                let trimmed = match second {
+                    Some(cut) => {
+                        self.work(span, text.len().saturating_mul(cut.len()))?;
+                        text.trim_matches(|c| cut.contains(c))
+                    }
                     None => text.trim(),
-                },
-            ),
+                };
+                self.made(span, trimmed)
+            }
             Function::TrimPrefix => self.made(span, text.strip_prefix(other).unwrap_or(text)),
             Function::TrimSuffix => self.made(span, text.strip_suffix(other).unwrap_or(text)),
-            Function::Upper => self.made(span, &text.to_uppercase()),
-            Function::Lower => self.made(span, &text.to_lowercase()),
+            Function::Upper => self.made(span, &upper(text)),
+            Function::Lower => self.made(span, &lower(text)),
             Function::HasPrefix => Ok(Value::Bool(text.starts_with(other))),
             Function::HasSuffix => Ok(Value::Bool(text.ends_with(other))),
             Function::IndexOf => Ok(text.find(other).map_or(Value::Int(-1), count)),
@@ -193,6 +196,24 @@ fn text<'v>(span: Span, function: Function, value: &'v Value<'_>) -> Evaluated<&
         Value::Text(text) => Ok(text.as_str()),
         other => Err(invalid(span, function, other)),
     }
+}
+
+/// Go maps each character to one other at most: `ß` has no single upper case, and stays.
+fn upper(text: &str) -> String {
+    let single = |c: char| {
+        let mut mapped = c.to_uppercase();
+        match (mapped.next(), mapped.next()) {
+            (Some(upper), None) => upper,
+            _ => c,
+        }
+    };
+    text.chars().map(single).collect()
+}
+
+/// The same downwards; the `İ` of Turkish is the only one whose lower case has two characters, of which Go takes the first.
+fn lower(text: &str) -> String {
+    let first = |c: char| c.to_lowercase().next().unwrap_or(c);
+    text.chars().map(first).collect()
 }
 
 /// The word that `type()` gives.

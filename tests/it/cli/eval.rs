@@ -73,6 +73,12 @@ fn two_conditions_make_a_phase() {
         3,
         "Inconclusive\nneither condition holds; successCondition: 1 of 3 points below 9900: #1 9433\n",
     );
+    // As in a template, an empty one is none.
+    check(
+        &["--success", high, "--failure", ""],
+        1,
+        "Failed\nsuccessCondition does not hold: 1 of 3 points below 9900: #1 9433\n",
+    );
     let ended = eval(&["--success", high, "--failure", "nope > 1"], &apdex());
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "Error\n"));
     assert!(ended.stderr.contains("the failureCondition"), "{ended:?}");
@@ -247,6 +253,7 @@ fn a_bad_line_has_an_error_and_the_others_go_on() {
         &long,
         r#"{"condition": "size(result) == 1", "result": [1], "language": "cel"}"#,
         r#"{"id": {"a": 1}, "condition": "result.a > 1", "result": {"a": "x"}}"#,
+        r#"{"id": "http://u:p@h/", "condition": "result > 'http://u:p@h/'", "result": 1}"#,
         r#"{"id": "last", "condition": "all(values > 1)", "result": {"a": [2, 3]}, "language": null}"#,
     ];
     let answers = batch(&[], &lines.join("\n"));
@@ -262,6 +269,7 @@ fn a_bad_line_has_an_error_and_the_others_go_on() {
         json!({"id": null, "line": 10, "error": "the line is longer than 16777216 bytes"}),
         json!({"id": null, "line": 11, "value": true}),
         json!({"id": {"a": 1}, "error": "invalid operation: string > int"}),
+        json!({"id": "http://u:p@h/", "error": "invalid operation: > (mismatched types float64 and string); `asFloat(…)` reads a text as a number"}),
         json!({"id": "last", "value": true}),
     ];
     assert_eq!(answers, expected);

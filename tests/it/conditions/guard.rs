@@ -4,7 +4,7 @@ use std::thread;
 
 use skygate::domain::condition::Condition;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{apdex, evaluate, scope};
 
@@ -148,10 +148,124 @@ fn limits_say_which_they_are() {
         "let l = map(1..2000, #); len(map(1..100, {uniq(l)})) > 0".to_owned(),
         steps,
     );
+    // What costs more than it looks like is paid for.
+    for costly in [
+        "let l = repeat('é', 130000); trim(l, repeat('ũ', 130000) + 'é') == ''",
+        "let l = repeat('é', 200000); none(1..600000, l < l)",
+        "let l = repeat('é', 200000); none(1..600000, l < l < l)",
+        "let l = repeat('x', 400000); all(1..300000, (date(l, l).Year() ?? 1) > -1)",
+        "all(1..900000, date('2026-01-01T00:00:00Z').Year() > 0)",
+        "all(1..900000, timezone('Europe/Zurich') != nil)",
+        "let m = fromPairs(map(1..900, [string(#), #])); all(1..600000, m.x == nil)",
+        "let m = fromPairs(map(1..600, [string(#), #])); all(1..600000, m == m)",
+    ] {
+        check(costly.to_owned(), steps);
+    }
+    check(
+        "any(1..9, {now().Format(repeat('Monday', 90000)) == ''})".to_owned(),
+        size,
+    );
+    // The same list in a list twice, and that again: small, and never gone through to its end.
+    let shared = |part: &str, uses: &str| {
+        let lets: Vec<String> = (1..48)
+            .map(|level| {
+                format!(
+                    "let a{level} = {};",
+                    part.replace('_', &format!("a{}", level - 1))
+                )
+            })
+            .collect();
+        format!(
+            "let a0 = {}; {} {uses}",
+            part.replace('_', "1"),
+            lets.join(" ")
+        )
+    };
+    for part in ["[_, _]", "{a: _, b: _}"] {
+        for uses in [
+            "a47 == a46",
+            "a47 in [a46]",
+            "all([a47], # == a47)",
+            "len(uniq([a47, a46])) == 1",
+        ] {
+            check(shared(part, uses), steps);
+        }
+        for uses in ["toJSON(a47) == ''", "string(a47) == ''"] {
+            check(shared(part, uses), size);
+        }
+    }
     check(
         "result.a matches '(\\\\pL{100}){100}'".to_owned(),
         "error parsing regexp: `(\\pL{100}){100}` needs more than 131072 bytes",
     );
+}
+
+/// What stands before `?:` is there once, however deep.
+#[test]
+fn a_tree_is_no_larger_than_its_source() {
+    let condition = format!(
+        "{}result{} == false",
+        "(".repeat(60),
+        " ?: result)".repeat(60)
+    );
+    let outcome = on_a_small_stack(move || evaluate(&condition, &json!(false)));
+    assert_eq!(outcome, Ok(true));
+}
+
+/// NaN and values of several kinds are in no order, which sorting has to bear.
+#[test]
+fn whatever_is_sorted_is_survived() {
+    let check = |condition: &str, result: &Value, expected: Result<bool, &str>| {
+        let outcome = evaluate(condition, result).map_err(|error| error.message);
+        assert_eq!(outcome, expected.map_err(str::to_owned), "{condition}");
+    };
+    let texts: Vec<String> = (0..60)
+        .map(|number| match number % 7 {
+            3 => "NaN".to_owned(),
+            _ => (number * 37 % 41).to_string(),
+        })
+        .collect();
+    let texts = json!(texts);
+    check(
+        "let s = sortBy(result, asFloat(#)); isNaN(asFloat(s[8])) && asFloat(s[9]) == 0 && asFloat(s[-1]) == 39",
+        &texts,
+        Ok(true),
+    );
+    check(
+        "let s = sortBy(result, asFloat(#), 'desc'); asFloat(s[0]) == 39 && isNaN(asFloat(s[-1]))",
+        &texts,
+        Ok(true),
+    );
+    let mixed: Vec<Value> = (0..60)
+        .map(|number| match number % 3 {
+            0 => json!(number),
+            1 => json!(number.to_string()),
+            _ => json!(null),
+        })
+        .collect();
+    let mixed = json!(mixed);
+    let odd = "invalid operation: string < float64";
+    check("sort(result) == []", &mixed, Err(odd));
+    let odd = "invalid operation: float64 < string";
+    check("sort(result, 'desc') == []", &mixed, Err(odd));
+}
+
+/// What an error quotes may be as long as the result.
+#[test]
+fn errors_are_no_longer_than_people_read() {
+    let result = json!({"t": "x".repeat(100_000), ("y".repeat(100_000)): 1});
+    for condition in [
+        "asFloat(result.t) > 1",
+        "asInt(result.t) > 1",
+        "date(result.t).Year() > 1",
+        "timezone(result.t) == nil",
+        "sort([1, 2], result.t) == []",
+        "result.missing.more > 1",
+    ] {
+        let error = evaluate(condition, &result).expect_err(condition);
+        let told = error.message.len() + error.hint.map_or(0, |hint| hint.len());
+        assert!(told < 1_000, "{told} bytes of {condition}");
+    }
 }
 
 #[test]

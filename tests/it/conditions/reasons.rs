@@ -42,7 +42,21 @@ fn a_reason_names_the_points_that_decided() {
     check("any(values < 9900)", below, &[1, 2, 4]);
     check("max(values) > 1 && all(values >= 9900)", below, &[1, 2, 4]);
     check("let v = values; all(v, # >= 9900)", below, &[1, 2, 4]);
-    check("all(values >= 9900) ? true : false", "", &[]);
+    check("all(values >= 9900) ? true : false", below, &[1, 2, 4]);
+    check(
+        "if all(values >= 9900) { true } else { false }",
+        below,
+        &[1, 2, 4],
+    );
+    check("all(values >= 9900) ?: false", below, &[1, 2, 4]);
+    check("max(values) < 1 ?: all(values >= 9900)", below, &[1, 2, 4]);
+    check("count(values) == 6", "count(values) is 5, not 6", &[]);
+    check(
+        "values[0] == 1; false",
+        "values[0] == 1; false is false",
+        &[],
+    );
+    check("false", "", &[]);
     check(
         "all(values >= 9000)",
         "5 of 5 points at least 9000: 12:03 9950, 12:04 9611, 12:05 9702, 12:07 9433, 12:08 9900",
@@ -247,5 +261,28 @@ fn a_reason_for_an_error_says_what_is_there() {
         json!({"a": [{"value": 1}]}),
         "invalid operation: int(string)",
         "result.a is a list: `[0].value` of it, or `all(…, {.value …})`",
+    );
+}
+
+/// What is missing is equal to nothing, and a default stands in for it: neither is an error.
+#[test]
+fn a_reason_says_what_is_missing() {
+    let result = json!({"service_apdex": 2, "a": null, "n": 3});
+    let check = |condition: &str, reason: &str| {
+        assert_eq!(explained(condition, &result, &[]).0, reason, "{condition}");
+    };
+    let missing = "result.service_apdx is missing; result has `service_apdex`";
+    check("result.service_apdx == 1", missing);
+    check("1 == result.service_apdx", missing);
+    check("result.a == 1", "result.a is null");
+    check("result.a != nil", "result.a is nil");
+    check(
+        "(result.service_apdx ?? 0) > 1",
+        &format!("{missing}; its default is 0, not > 1"),
+    );
+    check("(result.n + 1) * 2 > 9", "(result.n + 1) * 2 is 8, not > 9");
+    check(
+        "string(result.service_apdex) + string(result.service_apdex) + 'abcdefgh' matches '^v'",
+        "string(result.service_apdex) + string(result.service_apdex) … is \"22abcdefgh\", which does not match '^v'",
     );
 }

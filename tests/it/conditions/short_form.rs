@@ -83,6 +83,24 @@ fn several_series_are_asked_for_by_name() {
         "all(series[\"canary\"] > series[\"baseline\"])",
         Err(("one call asks about one series", None)),
     );
+    let around = "the short form asks about `values`, and cannot see the element around it";
+    for condition in [
+        "none([500], all(series[\"canary\"] < #))",
+        "all([1, 2], count(series[\"canary\"] >= # * 10) == 2)",
+        "all([{\"n\": 1}], any(series[\"canary\"] > .n))",
+        "reduce([1, 2], any(series[\"canary\"] > #acc), 0)",
+    ] {
+        let error = Condition::parse(condition).expect_err(condition);
+        assert_eq!(error.message, around, "{condition}");
+    }
+    check(
+        "any([500], {let it = #; all(series[\"canary\"] < it)})",
+        Ok(true),
+    );
+    check(
+        "all([[1]], count(#, # > series[\"canary\"][0]) == 0)",
+        Ok(true),
+    );
     check(
         "all(series > 1)",
         Err((

@@ -78,6 +78,16 @@ fn slips_are_recognised() {
         "did you mean `asFloat`?",
     );
     check(
+        "all(result.list, value > 1)",
+        "unknown name value",
+        "a member of the element is `.value`",
+    );
+    check(
+        "all(value > 1)",
+        "unknown name value",
+        "did you mean `values`?",
+    );
+    check(
         "today() > 1",
         "unknown name today",
         "there is no function `today`",

@@ -18,6 +18,9 @@ use super::function::Function;
 use super::value::Value;
 use crate::domain::duration::GoDuration;
 
+/// What reading a date, duration or zone costs beside its length, in steps: a date is tried in several layouts, a zone has rules.
+const STEPS_TO_READ: usize = 20;
+
 impl<'a> Evaluator<'a> {
     pub(super) fn time_function(
         &mut self,
@@ -25,9 +28,14 @@ impl<'a> Evaluator<'a> {
         function: Function,
         values: &[Value<'a>],
     ) -> Evaluated<Value<'a>> {
-        if let Some(Value::Text(text)) = values.first() {
-            self.work(span, text.as_str().len())?;
-        }
+        let written: usize = values
+            .iter()
+            .map(|value| match value {
+                Value::Text(text) => text.as_str().len(),
+                _ => 0,
+            })
+            .sum();
+        self.steps_of(span, written.saturating_add(STEPS_TO_READ))?;
         match (function, values) {
             (Function::Now, []) => Ok(self.now(TimeZone::UTC)),
             (Function::Now, [Value::Zone(zone)]) => Ok(self.now(zone.clone())),
