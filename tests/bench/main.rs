@@ -10,6 +10,7 @@ mod conditions;
 mod decoding;
 mod fixtures;
 mod judging;
+mod living;
 mod measuring;
 mod planning;
 mod polling;
@@ -25,6 +26,13 @@ const LEAST: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_secs(1);
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().is_some_and(|it| it == living::ONE) {
+        return living::measure_one(arguments);
+    }
+    if living::is_wanted(std::env::args().skip(1)) {
+        return living::print();
+    }
     Divan::default()
         .min_time(LEAST)
         .max_time(MOST)
