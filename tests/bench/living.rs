@@ -4,6 +4,13 @@
 //! Beside it, in the same process: the same engine over a store in memory, and the bare writes, which are two updates and an insert of
 //! the same sizes for every measurement, in transactions of the size that the engine's workers make.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts and bytes are far below what a double holds"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,11 +51,6 @@ const ROWS: [(usize, bool); 5] = [
     (100_000, false),
     (100_000, true),
 ];
-
-pub(super) fn is_wanted(arguments: impl Iterator<Item = String>) -> bool {
-    let (bench, others): (Vec<String>, Vec<String>) = arguments.partition(|it| it == "--bench");
-    !bench.is_empty() && others == ["living"]
-}
 
 /// Measures and prints the tables.
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
@@ -130,7 +132,7 @@ impl MetricSource for Immediate {
     }
 }
 
-fn planner() -> Arc<Planner> {
+pub(super) fn planner() -> Arc<Planner> {
     Arc::new(|analysis: &Analysis| {
         Plan::make_again(analysis, &Overrides::default(), &|_, _, _| {
             Err("there are none".to_owned())
@@ -151,7 +153,7 @@ fn plan_every(interval: Duration, n: Option<usize>) -> Arc<Plan> {
 }
 
 /// New runs, due from `due` on, spread over `spread`.
-fn new_runs(count: usize, own: bool, every: Duration, spread: Duration) -> Vec<Run> {
+pub(super) fn new_runs(count: usize, own: bool, every: Duration, spread: Duration) -> Vec<Run> {
     let shared = plan_every(every, None);
     let now = SystemClock.now();
     (0..count)
@@ -170,7 +172,7 @@ fn new_runs(count: usize, own: bool, every: Duration, spread: Duration) -> Vec<R
         .collect()
 }
 
-async fn insert(store: &dyn Store, runs: &[Run]) {
+pub(super) async fn insert(store: &dyn Store, runs: &[Run]) {
     for some in runs.chunks(AT_A_TIME) {
         let inserts = some.iter().map(|run| store.insert(run, None));
         for inserted in futures_util::future::join_all(inserts).await {
@@ -378,7 +380,7 @@ fn resident() -> u64 {
     pages * 4096
 }
 
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).expect("it counts from 0 on")
 }
 
