@@ -199,7 +199,7 @@ async fn work(store: &Arc<dyn Store>) -> Duration {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let took = now() - begun;
+        let took = since(begun);
         let _ = stop.send(());
         took
     };
@@ -220,13 +220,13 @@ async fn drain(count: usize, own: bool) -> String {
     let store = SqliteStore::open(&path, planner()).expect("a new file");
     let begun = now();
     insert(&store, &runs).await;
-    let inserting = now() - begun;
+    let inserting = since(begun);
     drop(store);
     drop(runs);
 
     let begun = now();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, planner()).expect("the file"));
-    let opening = now() - begun;
+    let opening = since(begun);
     let sqlite = work(&store).await;
     let tally = store.tally().await.expect("a working store");
     assert_eq!(tally.get("Running"), Some(&(count as u64)), "{tally:?}");
@@ -293,7 +293,7 @@ fn bare_writes(path: &Path, count: usize) -> Duration {
         }
         run("COMMIT", &[]);
     }
-    now() - begun
+    since(begun)
 }
 
 async fn pace(count: usize, own: bool) -> String {
@@ -384,10 +384,14 @@ pub(super) fn now() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).expect("it counts from 0 on")
 }
 
+pub(super) fn since(begun: Duration) -> Duration {
+    now().saturating_sub(begun)
+}
+
 fn cpu() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("it counts from 0 on")
 }
 
 fn cpu_since(before: Duration) -> f64 {
-    (cpu() - before).as_secs_f64()
+    cpu().saturating_sub(before).as_secs_f64()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use skygate::ports::Store;
 use skygate::store::SqliteStore;
 
-use super::living::{insert, new_runs, now, planner};
+use super::living::{insert, new_runs, now, planner, since};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_skygate");
 
@@ -31,7 +31,7 @@ pub(super) fn print() {
         let begun = now();
         let ended = Command::new(PROGRAM).arg("--version").output();
         assert!(ended.expect("it starts").status.success());
-        now() - begun
+        since(begun)
     };
     println!(
         "{:<32}{}",
@@ -59,7 +59,7 @@ fn served(path: &Path) -> String {
     let starts = (0..STARTS).map(|n| {
         let begun = now();
         let service = Service::start(path);
-        let took = now() - begun;
+        let took = since(begun);
         if n + 1 == STARTS {
             std::thread::sleep(REST);
             memory = service.memory();

@@ -31,11 +31,11 @@ pub(super) fn check(plot: &Plot, run: &Value, answers: &[Answer]) -> History {
     }
     let worst = skygate::domain::assess::worst(results.iter().map(phase_of));
     if plot.verdict().is_some_and(|verdict| verdict != phase) || worst != phase {
-        history.object(plot, format!("it ended as {phase}"), run);
+        history.object(plot, &format!("it ended as {phase}"), run);
     }
     let stop = &run["status"]["stop"];
     if plot.is_endless() && stop != "Terminated" {
-        history.object(plot, format!("it was not terminated: {stop}"), run);
+        history.object(plot, &format!("it was not terminated: {stop}"), run);
     }
     history
 }
@@ -50,7 +50,7 @@ impl History {
         let measurements = metric["measurements"].as_array().expect("measurements");
         self.measurements += measurements.len();
         if metric["taken"] != measurements.len() {
-            self.object(plot, "measurements are missing".to_owned(), metric);
+            self.object(plot, "measurements are missing", metric);
         }
 
         let mut counts = Counts::default();
@@ -58,10 +58,10 @@ impl History {
         let limits = plot.limits();
         for (n, measurement) in measurements.iter().enumerate() {
             if measurement["number"] != n + 1 {
-                self.object(plot, format!("its number is not {}", n + 1), measurement);
+                self.object(plot, &format!("its number is not {}", n + 1), measurement);
             }
             if let Err(why) = answered(measurement, &own) {
-                self.object(plot, why, measurement);
+                self.object(plot, &why, measurement);
             }
             if let Some(before) = before {
                 self.check_pause(plot, before, measurement);
@@ -69,7 +69,7 @@ impl History {
             before = Some(measurement);
             let (ended, _) = assess(&limits, true, &counts, last, false);
             if ended.is_over() {
-                self.object(plot, "it should have ended before".to_owned(), measurement);
+                self.object(plot, "it should have ended before", measurement);
             }
             if measurement["counts"] == true {
                 let phase = phase_of(measurement);
@@ -79,7 +79,7 @@ impl History {
         }
 
         if counters(metric) != counts {
-            self.object(plot, format!("the counters are not {counts:?}"), metric);
+            self.object(plot, &format!("the counters are not {counts:?}"), metric);
         }
         let phase = phase_of(metric);
         let expected = if metric["struck"]["rule"] == "noDataTimeout" {
@@ -87,7 +87,7 @@ impl History {
             let end = measurements.last().map(|it| moment(it, "finishedAt"));
             let waited = end.zip(first).map(|(end, first)| end.duration_since(first));
             if waited.and_then(|it| Duration::try_from(it).ok()) < Some(NO_DATA) {
-                self.object(plot, "it did not wait for data".to_owned(), metric);
+                self.object(plot, "it did not wait for data", metric);
             }
             Phase::Inconclusive
         } else {
@@ -95,7 +95,7 @@ impl History {
         };
         // A run that was terminated before it was measured leaves its metric as it was.
         if phase != expected && !(plot.is_endless() && measurements.is_empty()) {
-            self.object(plot, format!("it is not {expected}"), metric);
+            self.object(plot, &format!("it is not {expected}"), metric);
         }
     }
 
@@ -107,14 +107,14 @@ impl History {
         let late = moment(measurement, "startedAt").duration_since(due);
         // What is shown is cut to the millisecond.
         if late < SignedDuration::from_millis(-1) {
-            self.object(plot, format!("it is {late:?} late"), measurement);
+            self.object(plot, &format!("it is {late:?} late"), measurement);
         }
         self.latest = self
             .latest
             .max(Duration::try_from(late).unwrap_or_default());
     }
 
-    fn object(&mut self, plot: &Plot, what: String, at: &Value) {
+    fn object(&mut self, plot: &Plot, what: &str, at: &Value) {
         let Plot { number, kind, .. } = plot;
         self.violations
             .push(format!("run {number}, {kind:?}: {what}: {at}"));

@@ -143,7 +143,7 @@ impl Plot {
         let patience = if self.kind == Kind::Silent {
             NO_DATA
         } else {
-            Duration::from_secs(3_600)
+            Duration::from_hours(1)
         };
         let provider = format!("oap: sim, interval: 3m, noDataTimeout: {patience:?}");
         let mut metrics = format!(
@@ -153,8 +153,8 @@ impl Plot {
             let query = format!(
                 "query q($duration: Duration!) {{ r: readMetricsValues(condition: {{ name: \\\"service_apdex\\\", entity: {{ scope: Service, serviceName: \\\"{service}\\\", normal: true }} }}, duration: $duration) {{ values {{ values {{ value }} }} }} }}"
             );
-            metrics += &format!(
-                ", {{ name: query, {head}, provider: {{ skywalking: {{ {provider}, query: \"{query}\" }} }} }}"
+            metrics = format!(
+                "{metrics}, {{ name: query, {head}, provider: {{ skywalking: {{ {provider}, query: \"{query}\" }} }} }}"
             );
         }
         let kept =
