@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Schemathesis against the running service: no 5xx, and every answer as its description says.
-# Needs Python; installs what it needs below target/. Takes the flags of `schemathesis run`; without any it takes some three minutes.
+# Needs Python; installs what it needs below target/. Takes the flags of `schemathesis run`; without any it takes some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
