@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
@@ -133,11 +134,34 @@ fn request_id(request: &Request) -> HeaderValue {
 
 /// Unique within a process, and most likely among those that ran before it.
 fn new_id() -> HeaderValue {
-    static PROCESS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        id[..8].to_owned()
-    });
+    static PROCESS: LazyLock<String> = LazyLock::new(|| process_id(random()));
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     HeaderValue::try_from(format!("{}-{number:x}", *PROCESS)).expect("letters and digits")
+}
+
+fn random() -> Option<u32> {
+    let mut bytes = [0; 4];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(u32::from_ne_bytes(bytes))
+}
+
+/// What tells this process from others: where the machine has no randomness to give, the number that it has there.
+fn process_id(random: Option<u32>) -> String {
+    match random {
+        Some(random) => format!("{random:08x}"),
+        None => format!("p{}", std::process::id()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_an_id_without_randomness() {
+        assert_eq!(process_id(Some(0xa1)), "000000a1");
+        let id = process_id(None);
+        assert!(id.len() > 1 && HeaderValue::try_from(&id).is_ok(), "{id}");
+    }
 }

@@ -332,7 +332,8 @@ pub(super) fn without_credentials(spec: &mut Value) -> bool {
         Regex::new("^([^/?#]*://)[^/?#]*@").expect("a constant that its test compiles")
     });
     let mut found = false;
-    for metric in spec["metrics"].as_array_mut().into_iter().flatten() {
+    let metrics = spec.get_mut("metrics").and_then(Value::as_array_mut);
+    for metric in metrics.into_iter().flatten() {
         let address = metric.pointer_mut("/provider/skywalking/address");
         if let Some(Value::String(address)) = address
             && CREDENTIALS.is_match(address)

@@ -100,7 +100,7 @@ impl Measure {
 
     /// Has a service measure.
     async fn there(&self, service: &Remote) -> Result<Told<wire::Measured>, Failure> {
-        remote::refuse_oap(&self.oap)?;
+        remote::refuse_own(&self.oap, &self.template)?;
         let moment = self.moment(service.clock.now())?;
         let asked = Asked::from_args(&self.template)?;
         let (namespace, name) = (asked.namespace.clone(), asked.name);

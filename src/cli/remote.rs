@@ -170,14 +170,19 @@ fn check(
     }
 }
 
-/// A service asks the OAPs that its operator named.
-pub(super) fn refuse_oap(oap: &OapArgs) -> Result<(), Failure> {
-    if oap.servers.is_empty() {
-        return Ok(());
+/// Refuses what only a run in this process goes by: a service asks the OAPs and knows the secrets of its operator.
+pub(super) fn refuse_own(oap: &OapArgs, template: &TemplateArgs) -> Result<(), Failure> {
+    if !oap.servers.is_empty() {
+        let fault = Fault::new("--oap", "has no meaning with --server")
+            .hint("a service asks the OAPs that its operator named: leave out --oap (or SKYGATE_OAP), or --server (or SKYGATE_SERVER)");
+        return Err(fault.into());
     }
-    let fault = Fault::new("--oap", "has no meaning with --server")
-        .hint("a service asks the OAPs that its operator named: leave out --oap (or SKYGATE_OAP), or --server (or SKYGATE_SERVER)");
-    Err(fault.into())
+    if template.secrets.is_some() {
+        let fault = Fault::new("--secrets", "has no meaning with --server")
+            .hint("a service looks secrets up in the folder that its operator gave it: leave out --secrets (or SKYGATE_SECRETS), or --server (or SKYGATE_SERVER)");
+        return Err(fault.into());
+    }
+    Ok(())
 }
 
 /// A key that no other command has.

@@ -139,7 +139,7 @@ impl Run {
         // From here on an interrupt is about the run.
         let interrupt = interrupted();
         tokio::pin!(interrupt);
-        remote::refuse_oap(&self.oap)?;
+        remote::refuse_own(&self.oap, &self.template)?;
         let asked = Asked::from_args(&self.template)?;
         let now = service.clock.now();
         let new = RunRequest {

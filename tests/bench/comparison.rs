@@ -30,6 +30,12 @@ pub(super) fn is_wanted(table: &str, arguments: impl Iterator<Item = String>) ->
     !bench.is_empty() && others.iter().all(|it| it == table)
 }
 
+/// Whether the benchmarks were started for this table and nothing else.
+pub(super) fn is_meant(table: &str, arguments: impl Iterator<Item = String>) -> bool {
+    let (bench, others): (Vec<String>, Vec<String>) = arguments.partition(|it| it == "--bench");
+    !bench.is_empty() && others == [table]
+}
+
 /// Measures and prints the table.
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
 pub(super) fn print() {

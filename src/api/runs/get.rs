@@ -11,6 +11,7 @@ use super::{find, wait};
 use crate::api::App;
 use crate::api::extract::Id;
 use crate::api::problem::Problem;
+use crate::domain::run::Run;
 use crate::wire::AnalysisRun;
 
 /// A run as an `AnalysisRun`.
@@ -46,21 +47,16 @@ pub(in crate::api) async fn get(
         return Ok(now.unless_known(&headers));
     };
     let names_what_it_has = headers.contains_key(IF_NONE_MATCH);
-    let tag = now.tag;
-    let news = wait::for_news(
-        &app,
-        &mut watched,
-        |written| {
-            if names_what_it_has {
-                written.is_known(&headers)
-            } else {
-                written.tag == tag
-            }
-        },
-        wait,
-    );
-    match news.await {
-        Some(written) => Ok(written.answer(StatusCode::OK)),
-        None => Err(Problem::no_run(&id.0)),
+    let seen = |run: &Arc<Run>| {
+        let written = app.renderings.of(run);
+        if names_what_it_has {
+            written.is_known(&headers)
+        } else {
+            written.tag == now.tag
+        }
+    };
+    if !wait::for_news(&app, &mut watched, seen, wait).await {
+        return Err(Problem::no_run(&id.0));
     }
+    Ok(app.renderings.of(watched.run()).answer(StatusCode::OK))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header::IF_NONE_MATCH;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
@@ -11,11 +12,12 @@ use crate::api::App;
 use crate::api::extract::Id;
 use crate::api::problem::Problem;
 use crate::api::rendering::Written;
+use crate::domain::run::Run;
 use crate::wire::RunSummary;
 
 /// A run in few fields, each of them always there: for callers that pick by JSONPath, such as Argo's `web` provider.
 ///
-/// `wait` is that of the run itself.
+/// `wait` is that of the run itself: with `If-None-Match` and the `ETag` of a summary it lasts until the summary is another.
 #[utoipa::path(
     get,
     path = "/api/v1/runs/{id}/summary",
@@ -40,12 +42,24 @@ pub(in crate::api) async fn summary(
     let wait = wait::asked(&uri)?;
     let mut watched = find(&app, &id).await?;
     let Some(wait) = wait else {
-        return Ok(Written::of(&RunSummary::new(watched.run())).unless_known(&headers));
+        return Ok(written(watched.run()).unless_known(&headers));
     };
+    // A summary has a tag of its own: the run may change where what is in its summary doesn't.
+    let names_what_it_has = headers.contains_key(IF_NONE_MATCH);
     let tag = app.renderings.of(watched.run()).tag;
-    let news = wait::for_news(&app, &mut watched, |written| written.tag == tag, wait);
-    if news.await.is_none() {
+    let seen = |run: &Arc<Run>| {
+        if names_what_it_has {
+            written(run).is_known(&headers)
+        } else {
+            app.renderings.of(run).tag == tag
+        }
+    };
+    if !wait::for_news(&app, &mut watched, seen, wait).await {
         return Err(Problem::no_run(&id.0));
     }
-    Ok(Written::of(&RunSummary::new(watched.run())).answer(StatusCode::OK))
+    Ok(written(watched.run()).answer(StatusCode::OK))
+}
+
+fn written(run: &Run) -> Written {
+    Written::of(&RunSummary::new(run))
 }

@@ -1,5 +1,6 @@
 //! Long polls: an answer once there is something new to tell, or the time is up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
@@ -7,7 +8,6 @@ use axum::http::Uri;
 use crate::api::App;
 use crate::api::extract::Parameters;
 use crate::api::problem::Problem;
-use crate::api::rendering::Written;
 use crate::domain::run::Run;
 use crate::engine::Watched;
 
@@ -25,35 +25,32 @@ pub(super) fn asked(uri: &Uri) -> Result<Option<Duration>, Problem> {
     parameters.done(wait.map(|wait| wait.min(LONGEST_WAIT)))
 }
 
-/// Waits until the run is over, is told otherwise than what the caller has `seen`, or the time is up; sooner where the service stops.
+/// Waits until the run is over, is another than the caller has `seen`, or the time is up; sooner where the service stops.
 ///
-/// `None`: it is gone.
+/// `false`: it is gone.
 pub(super) async fn for_news(
     app: &App,
     watched: &mut Watched,
-    seen: impl Fn(&Written) -> bool,
+    seen: impl Fn(&Arc<Run>) -> bool,
     wait: Duration,
-) -> Option<Written> {
+) -> bool {
     let time_is_up = tokio::time::sleep(wait);
     let stopped = app.health.stopped();
     tokio::pin!(time_is_up, stopped);
     let _waits = app.health.waits();
-    loop {
-        let written = app.renderings.of(watched.run());
-        if watched.run().phase.is_over() || !seen(&written) {
-            return Some(written);
-        }
+    while !watched.run().phase.is_over() && seen(watched.run()) {
         tokio::select! {
             biased;
             is_there = watched.changed() => {
                 if !is_there {
-                    return None;
+                    return false;
                 }
             }
-            () = &mut time_is_up => return Some(written),
-            () = &mut stopped => return Some(written),
+            () = &mut time_is_up => break,
+            () = &mut stopped => break,
         }
     }
+    true
 }
 
 /// How long a caller who wants something done waits for it.

@@ -71,6 +71,15 @@ async fn bodies_that_say_nothing() {
         &["templates"],
     )
     .await;
+    for spec in ["[null]", "x", "1", "true", "{metrics: {}}"] {
+        for path in [RUNS, "/api/v1/measurements"] {
+            let refused = served.post(path, format!("spec: {spec}")).await;
+            assert_eq!(refused.problem(), "invalid", "{path} {spec}: {refused}");
+        }
+        let template = format!("kind: AnalysisTemplate\nmetadata: {{name: a}}\nspec: {spec}");
+        let refused = served.post("/api/v1/templates", template).await;
+        assert_eq!(refused.problem(), "invalid", "{spec}: {refused}");
+    }
 }
 
 #[tokio::test]

@@ -92,6 +92,38 @@ async fn a_wait_ends_with_the_next_change_or_its_time() {
 }
 
 #[tokio::test]
+async fn a_summary_is_waited_for_by_its_own_tag() {
+    let (served, source) = gated().await;
+    let run = served.start_run(run_of("count: 1")).await;
+    let measuring = await_measuring(&served, &run).await;
+    let ask = |wait: &str, tag: &str| {
+        let request = served.request(Method::GET, &format!("{run}/summary?wait={wait}"));
+        Answer::of(request.header("if-none-match", tag.to_owned()))
+    };
+    // The tag of the run is not that of its summary.
+    let at_once = timeout(LIMIT / 2, ask("60s", measuring.header("etag"))).await;
+    let summary = at_once.expect("at once");
+    let tag = summary.header("etag");
+    assert_eq!(summary.status, 200);
+    let same = ask("50ms", tag).await;
+    assert_eq!((same.status, same.header("etag")), (200, tag));
+
+    let opening = async {
+        while served.app.health.waiting() < 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        source.open();
+    };
+    let (changed, ()) = tokio::join!(ask("60s", tag), opening);
+    assert_ne!(changed.header("etag"), tag);
+    // Whoever has missed the end is told of it at once.
+    let ended = served.await_end(&run).await;
+    assert_eq!(ended["status"]["phase"], "Successful");
+    let told = timeout(LIMIT / 2, ask("60s", tag)).await.expect("at once");
+    assert_eq!(told.json()["phase"], "Successful");
+}
+
+#[tokio::test]
 async fn whoever_waits_for_a_run_that_goes_is_told() {
     let (served, _source) = gated().await;
     let run = served.start_run(run_of("count: 1")).await;

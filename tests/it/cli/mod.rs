@@ -5,6 +5,7 @@ mod eval;
 mod examples;
 mod help;
 mod input;
+mod killing;
 mod pipelines;
 mod process;
 mod reports;

@@ -470,6 +470,14 @@ fn flags_that_contradict_each_other_are_usage() {
         &["run", "-f", "x", "--oap", "http://a"],
         "--oap: has no meaning with --server",
     );
+    check(
+        &["run", "-f", "x", "--secrets", "/tmp"],
+        "--secrets: has no meaning with --server\n\nhint: a service looks secrets up",
+    );
+    check(
+        &["measure", "-f", "x", "--secrets", "/tmp"],
+        "--secrets: has no meaning with --server",
+    );
     check(&["run", "-f", "x", "--simulate"], "cannot be used with");
     check(&["run"], "nothing says what to measure");
     check(
