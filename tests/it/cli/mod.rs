@@ -8,6 +8,8 @@ mod input;
 mod pipelines;
 mod process;
 mod reports;
+#[cfg(unix)]
+mod rollout;
 mod secrets;
 mod serve;
 mod server;
