@@ -45,7 +45,7 @@ deny:
 advisories:
     cargo deny --config .deny.toml check advisories
 
-# The seed's template, judged for a healthy and a degraded canary.
+# A good version rolled out and a bad one rolled back, with everything that takes.
 demo:
     cargo run --release --locked -- demo
 

@@ -14,6 +14,7 @@ mod prepare;
 mod progress;
 mod remote;
 mod report;
+mod rollout;
 mod run;
 mod runs;
 mod serve;
@@ -69,6 +70,7 @@ enum Command {
     Validate(validate::Validate),
     Templates(templates::Templates),
     Runs(runs::Runs),
+    Rollout(rollout::Rollout),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -116,6 +118,7 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Validate(command) => or_interrupted(command.execute()).await,
         Command::Templates(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::Runs(command) => command.execute().await,
+        Command::Rollout(command) => command.execute().await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
@@ -167,7 +170,7 @@ fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
     let nearby = |command: clap::Command| {
         command.mut_arg("server", |arg| arg.default_value(service::NEARBY))
     };
-    ["templates", "runs"]
+    ["templates", "runs", "rollout"]
         .into_iter()
         .fold(command, |command, name| {
             command.mut_subcommand(name, |command| command.mut_subcommands(nearby))

@@ -41,19 +41,6 @@ impl Prepared {
         Self::of_files(files, args, server)
     }
 
-    /// The same for templates that have been read already.
-    pub(super) fn of(
-        templates: Vec<Template>,
-        args: &TemplateArgs,
-        server: Option<&str>,
-    ) -> Result<Self, Failure> {
-        let files = Files {
-            templates,
-            faults: Vec::new(),
-        };
-        Self::of_files(files, args, server)
-    }
-
     /// Plans whatever could be read, so that all that is wrong is told at once.
     fn of_files(
         Files { templates, faults }: Files,

@@ -131,7 +131,7 @@ fn columns() -> usize {
 }
 
 /// `text`, cut where it is longer than `columns`.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }

@@ -101,7 +101,6 @@ impl Serve {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
         let access = self.access()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let metrics = Arc::new(Metrics::new());
         let secrets = self.secrets()?;
         let overrides = Overrides {
             server: self
@@ -110,27 +109,21 @@ impl Serve {
                 .map(|_| Server::Named(ANYWHERE.to_owned())),
         };
         let source = prepare::closed_oap(&self.oap, Arc::clone(&clock))?;
-        let source: Arc<dyn MetricSource> =
-            Arc::new(ObservedSource::new(source, Arc::clone(&metrics)));
-        let kept = self.open(secrets.clone(), overrides.clone())?;
-        let ports = Ports {
-            clock: Arc::clone(&clock),
-            store: Arc::new(ObservedStore::new(kept.runs, Arc::clone(&metrics))),
-            records: Arc::new(ObservedStore::new(kept.records, Arc::clone(&metrics))),
-        };
-        let engine = Engine::new(clock, Arc::clone(&ports.store), Arc::clone(&source))
-            .observed_by(Arc::clone(&metrics) as Arc<dyn Observer>);
-        let planner = Planner {
-            records: Arc::clone(&ports.records),
-            secrets: Arc::new(move |namespace, name, key| secrets.find(namespace, name, key)),
-            overrides,
-            source,
-        };
         let settings = Settings {
             most_runs: self.max_runs,
             ..Settings::default()
         };
-        let app = App::new(engine, ports, planner, access, settings, metrics);
+        let kept = self.open(secrets.clone(), overrides.clone())?;
+        let parts = Parts {
+            clock,
+            source,
+            kept,
+            secrets,
+            overrides,
+            access,
+            settings,
+        };
+        let app = parts.joined();
         let service = Service {
             app: Arc::clone(&app),
             limits: Limits::default(),
@@ -182,11 +175,7 @@ impl Serve {
     /// Opens the store. Its runs are planned once more with the secrets and the servers that there are now.
     fn open(&self, secrets: SecretFiles, overrides: Overrides) -> Result<Kept, Failure> {
         if self.store == "memory:" {
-            let memory = Arc::new(MemoryStore::default());
-            return Ok(Kept {
-                runs: Arc::clone(&memory) as Arc<dyn Store>,
-                records: memory,
-            });
+            return Ok(in_memory());
         }
         let planner = move |analysis: &Analysis| {
             Plan::make_again(analysis, &overrides, &|namespace, name, key| {
@@ -213,6 +202,61 @@ impl Serve {
         }
     }
 }
+
+/// What a service is made of.
+pub(super) struct Parts {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) source: Arc<dyn MetricSource>,
+    pub(super) kept: Kept,
+    pub(super) secrets: SecretFiles,
+    pub(super) overrides: Overrides,
+    pub(super) access: Access,
+    pub(super) settings: Settings,
+}
+
+impl Parts {
+    /// The service, with everything in it observed.
+    pub(super) fn joined(self) -> Arc<App> {
+        let Self {
+            clock,
+            source,
+            kept,
+            secrets,
+            overrides,
+            access,
+            settings,
+        } = self;
+        let metrics = Arc::new(Metrics::new());
+        let source: Arc<dyn MetricSource> =
+            Arc::new(ObservedSource::new(source, Arc::clone(&metrics)));
+        let ports = Ports {
+            clock: Arc::clone(&clock),
+            store: Arc::new(ObservedStore::new(kept.runs, Arc::clone(&metrics))),
+            records: Arc::new(ObservedStore::new(kept.records, Arc::clone(&metrics))),
+        };
+        let engine = Engine::new(clock, Arc::clone(&ports.store), Arc::clone(&source))
+            .observed_by(Arc::clone(&metrics) as Arc<dyn Observer>);
+        let planner = Planner {
+            records: Arc::clone(&ports.records),
+            secrets: Arc::new(move |namespace, name, key| secrets.find(namespace, name, key)),
+            overrides,
+            source,
+        };
+        App::new(engine, ports, planner, access, settings, metrics)
+    }
+}
+
+/// Runs and records that nobody needs after this process.
+pub(super) fn in_memory() -> Kept {
+    let memory = Arc::new(MemoryStore::default());
+    Kept {
+        runs: Arc::clone(&memory) as Arc<dyn Store>,
+        records: memory,
+    }
+}
+
+/// How long ended runs are kept unless somebody says otherwise.
+pub(super) const RETAIN: Duration = Duration::from_hours(7 * 24);
 
 /// A Go duration, or whole days, which Go doesn't have.
 fn days_or_duration(text: &str) -> Result<Duration, String> {

@@ -46,6 +46,9 @@ pub(super) struct ServiceArgs {
 /// Where a service listens unless it is told otherwise.
 pub(super) const NEARBY: &str = "http://127.0.0.1:8480";
 
+/// For how long a stepper asks again before it holds the service for away.
+const STEPPERS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What holds a token where no file does.
 const TOKEN: &str = "SKYGATE_TOKEN";
 
@@ -77,6 +80,16 @@ impl ServiceArgs {
             Failure::usage(anyhow!("no service is named"))
                 .hint("--server URL names one, or the variable SKYGATE_SERVER")
         })
+    }
+
+    /// The same for a stepper: a service that is away is soon known to be, for then the weight is held, and that is shown.
+    pub(super) fn for_a_stepper(&self) -> Result<Remote, Failure> {
+        let patience = self.patience.unwrap_or(STEPPERS_PATIENCE);
+        let hasty = Self {
+            patience: Some(patience.min(STEPPERS_PATIENCE)),
+            ..self.clone()
+        };
+        hasty.required()
     }
 
     fn token(&self) -> Result<Option<Token>, Failure> {

@@ -138,6 +138,7 @@ pub(super) async fn listen(address: SocketAddr) -> Result<(TcpListener, String),
 pub(super) struct Stage {
     url: String,
     clock: Arc<FastClock>,
+    sim: Arc<Sim>,
     // Dropping the set ends the server.
     _server: JoinSet<std::io::Result<()>>,
 }
@@ -153,10 +154,15 @@ impl Stage {
         let (listener, url) = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let sim = Arc::new(Sim::new(config, Arc::clone(&clock) as Arc<dyn Clock>));
         let mut server = JoinSet::new();
-        server.spawn(sim::serve(listener, sim, std::future::pending()));
+        server.spawn(sim::serve(
+            listener,
+            Arc::clone(&sim),
+            std::future::pending(),
+        ));
         Ok(Self {
             url,
             clock,
+            sim,
             _server: server,
         })
     }
@@ -164,6 +170,11 @@ impl Stage {
     /// Where it listens.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What is served.
+    pub(super) fn sim(&self) -> &Sim {
+        &self.sim
     }
 
     /// The clock that it lives by.

@@ -10,8 +10,7 @@ use super::options::Output;
 use super::outcome::{Failure, Outcome, print, tell, write};
 use super::service::{Remote, ServiceArgs};
 use super::{prepare, show};
-use crate::client::{ClientError, Manifest, Problem};
-use crate::domain::fault::Fault;
+use crate::client::Manifest;
 use crate::domain::spec::Kind;
 use crate::wire;
 
@@ -148,7 +147,7 @@ impl Apply {
             let namespace = self.namespace.as_deref();
             let applied = service.client.apply_templates(text, namespace);
             let applied = prepare::patiently(service.client.server(), applied).await;
-            let applied = applied.map_err(|error| placed(error, &prepare::called(path)))?;
+            let applied = applied.map_err(|error| error.in_file(&prepare::called(path)))?;
             for note in texts_of(&applied["notes"]) {
                 tell(&format!("note: {}: {note}", prepare::called(path)));
             }
@@ -164,24 +163,6 @@ impl Apply {
 fn texts_of(list: &Value) -> impl Iterator<Item = &str> {
     let items = list.as_array().into_iter().flatten();
     items.filter_map(Value::as_str)
-}
-
-/// The same, with the file that each fault is in.
-fn placed(error: ClientError, file: &str) -> ClientError {
-    let ClientError::Problem(problem) = error else {
-        return error;
-    };
-    let faults = problem.faults.iter().map(|fault| Fault {
-        path: match fault.path.as_str() {
-            "" => file.to_owned(),
-            path => format!("{file}: {path}"),
-        },
-        ..fault.clone()
-    });
-    ClientError::Problem(Box::new(Problem {
-        faults: faults.collect(),
-        ..*problem
-    }))
 }
 
 /// `AnalysisTemplate default/apdex`.

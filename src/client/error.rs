@@ -148,6 +148,25 @@ impl Problem {
 }
 
 impl ClientError {
+    /// The same, with the file that each of its faults is in.
+    #[must_use]
+    pub fn in_file(self, file: &str) -> Self {
+        let Self::Problem(problem) = self else {
+            return self;
+        };
+        let faults = problem.faults.iter().map(|fault| Fault {
+            path: match fault.path.as_str() {
+                "" => file.to_owned(),
+                path => format!("{file}: {path}"),
+            },
+            ..fault.clone()
+        });
+        Self::Problem(Box::new(Problem {
+            faults: faults.collect(),
+            ..*problem
+        }))
+    }
+
     /// What the service said, where it said anything.
     pub fn problem(&self) -> Option<&Problem> {
         match self {

@@ -44,6 +44,8 @@ pub struct KeptRollout {
 pub struct Accepted {
     /// Its number among the rollout's commands.
     pub number: u64,
+    /// What it is: to promote may mean to confirm.
+    pub command: Command,
     /// Who will take it; `None`: nobody steps the rollout now.
     pub stepper: Option<Lease>,
 }
@@ -180,6 +182,7 @@ impl Client {
         let accepted = || {
             Some(Accepted {
                 number: document.pointer("/command/number")?.as_u64()?,
+                command: Command::named(document.pointer("/command/command")?.as_str()?)?,
                 stepper: lease(document.get("stepper")?).ok()?,
             })
         };

@@ -40,6 +40,9 @@ pub struct Shift {
     pub revision: String,
     /// The step that asks for it, counted from 0.
     pub step: usize,
+    /// Whether the service is out of sight, so that nobody else can know of this shift: it takes all traffic from the canary, and the
+    /// router keeps others from giving it any that do not know.
+    pub is_unsaved: bool,
     /// Which change of the weights it is, counted over the rollout's life: the same when it is tried or asserted again, another for every other change.
     pub change: u64,
 }
@@ -64,6 +67,9 @@ pub enum RouterError {
         /// The number that was found, where it is known.
         found: Option<u64>,
     },
+    /// All traffic was taken from the canary while the service was out of sight: whoever gives it any has to know that.
+    #[error("{0}")]
+    TakenBack(String),
     /// What is to be edited isn't there.
     #[error("{0}")]
     NotFound(String),
@@ -107,7 +113,9 @@ impl RouterError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Fenced { .. } => Remedy::StandDown,
-            Self::NotFound(_) | Self::Invalid(_) | Self::Forbidden { .. } => Remedy::AskPerson,
+            Self::TakenBack(_) | Self::NotFound(_) | Self::Invalid(_) | Self::Forbidden { .. } => {
+                Remedy::AskPerson
+            }
             Self::Unreachable { .. } | Self::Conflict(_) => Remedy::TryAgain,
         }
     }

@@ -6,8 +6,22 @@ pub mod webhook;
 
 use serde_json::Value;
 
-use crate::domain::routes::{RouteError, Routed, Traffic, Weight};
-use crate::ports::{Observed, RouterError};
+use crate::domain::routes::{Change, RouteError, Routed, Traffic, Weight};
+use crate::ports::{Observed, RouterError, Shift};
+
+/// What `shift` means for `object`.
+fn change(
+    traffic: &Traffic,
+    object: &Value,
+    routed: &Routed,
+    shift: &Shift,
+) -> Result<Change, RouteError> {
+    if shift.is_unsaved && shift.canary == Weight::NONE {
+        traffic.take_back(object, routed, shift.fence)
+    } else {
+        traffic.change(object, routed, shift.canary, shift.fence)
+    }
+}
 
 /// What an object's error means for a stepper; `place` says where the object is.
 fn fenced_or_invalid(error: RouteError, place: &str) -> RouterError {
@@ -16,6 +30,7 @@ fn fenced_or_invalid(error: RouteError, place: &str) -> RouterError {
             what: format!("{place}: {error}"),
             found: Some(found),
         },
+        RouteError::TakenBack { .. } => RouterError::TakenBack(format!("{place}: {error}")),
         other => RouterError::Invalid(format!("{place}: {other}")),
     }
 }

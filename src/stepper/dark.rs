@@ -62,7 +62,9 @@ impl Play<'_> {
                         debug!(?effect, %why, "is tried again");
                         self.tasks.retry(effect, after, &self.stepper.clock);
                     }
-                    Report::Again(effect) | Report::Looked { effect, .. } => {
+                    Report::Again(effect)
+                    | Report::Looked { effect, .. }
+                    | Report::Ended { effect, .. } => {
                         self.tasks.ended(&effect);
                     }
                     Report::Fenced(why) => return Err(StepperError::Fenced(why)),

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | the stepper dies | another one, or the same started again, takes over once the lease is over, sets the weight again and goes on |
 //! | the service is away | the weight is held; for longer than `abort_when_blind`, traffic goes back to the stable version |
+//! | it dies then before that is saved | the router has kept that traffic was taken back: whoever takes over aborts, and gives the canary none |
 //! | the router fails | the weight is tried again, and the rollout waits for it |
 //! | another stepper has taken over | nothing more is touched: the service refuses to save, the router the older fence |
 //! | the answer to a save is lost | the record is read again before anything else is done |

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::dark::Dark;
 use super::scene::{Away, Scene};
@@ -113,7 +113,7 @@ impl<'s> Play<'s> {
                 Halt::Stop(error) => return Err(error),
                 Halt::Away(why) => {
                     let since = *blind_since.get_or_insert(self.sighted_at);
-                    warn!(%why, "the service is away: the weight is held");
+                    info!(%why, "the service is away: the weight is held");
                     if self.in_the_dark(Away { since, why }, interrupts).await? == Dark::Interrupted
                     {
                         return Ok(Ended::Held);
@@ -212,6 +212,12 @@ impl<'s> Play<'s> {
                 let event = self.looked(*look);
                 self.apply([event]).await
             }
+            Report::Ended { effect, key, look } => {
+                self.tasks.succeeded(&effect);
+                let seen = look.map(|look| self.looked(*look));
+                let ended = Event::AnalysisEnded { key };
+                self.apply(seen.into_iter().chain([ended])).await
+            }
             Report::Trouble { effect, why, after } => {
                 debug!(?effect, %why, "is tried again");
                 let is_weight = matches!(effect, Effect::SetWeight { .. });
@@ -293,6 +299,7 @@ impl<'s> Play<'s> {
             stepper: self.stepper,
             fence: self.fence,
             looks: &self.looks,
+            is_dark: false,
         };
         self.tasks.match_to(&effects, &scope);
         self.show(rollout.clone(), None);
@@ -305,6 +312,7 @@ impl<'s> Play<'s> {
             stepper: self.stepper,
             fence: self.fence,
             looks: &self.looks,
+            is_dark: true,
         };
         self.tasks.match_to(effects, &scope);
         self.show(rollout.clone(), Some(away.clone()));

@@ -34,6 +34,13 @@ pub(super) enum Report {
     Did { effect: Effect, event: Event },
     /// A run was looked at.
     Looked { effect: Effect, look: Box<Look> },
+    /// An analysis was seen to its end.
+    Ended {
+        effect: Effect,
+        key: AnalysisKey,
+        /// What its run has come to, where that could be told.
+        look: Option<Box<Look>>,
+    },
     /// An effect was not carried out, and can be tried again.
     Trouble {
         effect: Effect,
@@ -71,6 +78,8 @@ pub(super) struct Scope<'a> {
     pub(super) fence: u64,
     /// The runs that were looked at, as they were last seen.
     pub(super) looks: &'a HashMap<RunId, Seen>,
+    /// Whether the service is out of sight.
+    pub(super) is_dark: bool,
 }
 
 /// A run as it was last seen.
@@ -225,6 +234,7 @@ impl Tasks {
             stepper,
             fence,
             looks,
+            is_dark,
         } = *scope;
         let service = Arc::clone(&stepper.service);
         let of = effect.clone();
@@ -235,6 +245,7 @@ impl Tasks {
                     fence,
                     revision: rollout.revision.version.name.clone(),
                     step: rollout.step,
+                    is_unsaved: is_dark,
                     change,
                 };
                 let router = Arc::clone(&stepper.router);
@@ -274,11 +285,18 @@ impl Tasks {
                 let labels = rollout.labels(&key);
                 self.set.spawn(async move {
                     let ended = match run {
-                        Some(run) => end(service.as_ref(), &run).await,
-                        None => end_all(service.as_ref(), &labels).await,
+                        Some(run) => match end(service.as_ref(), &run).await {
+                            Ok(()) => Ok(last_look(service.as_ref(), &run).await),
+                            Err(error) => Err(error),
+                        },
+                        None => end_all(service.as_ref(), &labels).await.map(|()| None),
                     };
                     match ended {
-                        Ok(()) => did(of, Event::AnalysisEnded { key }),
+                        Ok(look) => Report::Ended {
+                            effect: of,
+                            key,
+                            look: look.map(Box::new),
+                        },
                         Err(error) => trouble(of, error.to_string()),
                     }
                 })
@@ -333,6 +351,9 @@ fn trouble(effect: Effect, why: String) -> Report {
 }
 
 fn unroutable(effect: Effect, error: &RouterError) -> Report {
+    if let RouterError::TakenBack(_) = error {
+        return did(effect, Event::TakenBack);
+    }
     match error.remedy() {
         Remedy::StandDown => Report::Fenced(error.to_string()),
         Remedy::AskPerson | Remedy::TryAgain => Report::Trouble {
@@ -341,6 +362,7 @@ fn unroutable(effect: Effect, error: &RouterError) -> Report {
             after: match error {
                 RouterError::Unreachable { after, .. } => *after,
                 RouterError::Fenced { .. }
+                | RouterError::TakenBack(_)
                 | RouterError::NotFound(_)
                 | RouterError::Invalid(_)
                 | RouterError::Forbidden { .. }
@@ -382,6 +404,15 @@ async fn end(service: &dyn Service, run: &RunId) -> Result<(), ServiceError> {
         Err(error @ ServiceError::Away(_)) => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// What a run that was told to end has come to: it takes a moment. `None` where that cannot be told.
+async fn last_look(service: &dyn Service, run: &RunId) -> Option<Look> {
+    let look = service.look(run, None).await.ok()?;
+    if look.run.phase.is_over() {
+        return Some(look);
+    }
+    service.look(run, Some(&look.tag)).await.ok()
 }
 
 async fn end_all(

@@ -30,6 +30,8 @@ pub enum Event {
         /// The weight.
         weight: Weight,
     },
+    /// The router will not give the canary any traffic: it was taken back while the service was out of sight, by a stepper that is gone.
+    TakenBack,
     /// A weight could not be set yet, and is being tried again.
     Unroutable {
         /// Why.

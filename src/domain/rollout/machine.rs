@@ -51,6 +51,12 @@ impl Rollout {
             }
             Event::Begun { spec, version } => return self.begin(spec, version, now),
             Event::Routed { weight } => self.routed(weight, now),
+            Event::TakenBack => {
+                if self.is_stepping() {
+                    let reason = "traffic was taken back while the service was out of sight";
+                    self.abort(reason, now);
+                }
+            }
             Event::Unroutable { message } => {
                 let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since);
                 let message = cut(message);

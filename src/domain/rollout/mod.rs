@@ -37,7 +37,7 @@
 //! last, and carry out nothing of it but a [`Effect::SetWeight`] of [`Weight::NONE`]. That is the dead-man's limit, and the only thing
 //! that is ever done unsaved: it takes traffic away and never gives any. Feed the same event to the record that is read when the
 //! service is back, before [`Event::TakenOver`] and [`Event::Sighted`], so that the abort is kept. A stepper that dies before that leaves
-//! the record as it was; whoever takes over sees to its weight again.
+//! the record as it was. But the router has marked what it did, and gives whoever takes over [`Event::TakenBack`] instead of the weight.
 //!
 //! ```
 //! use std::sync::Arc;

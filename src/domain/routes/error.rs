@@ -87,6 +87,14 @@ pub enum RouteError {
         /// Ours.
         ours: u64,
     },
+    /// Somebody took all traffic from the canary while the service was out of sight.
+    #[error(
+        "a stepper of `{owner}` took all traffic from the canary while the service was out of sight; nothing was changed"
+    )]
+    TakenBack {
+        /// The rollout.
+        owner: Owner,
+    },
 }
 
 fn no_route(protocol: &str, route: &str) -> String {

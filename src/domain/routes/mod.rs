@@ -20,7 +20,7 @@ pub use fence::{FENCE_ANNOTATION, Owner};
 pub use rule::{Choice, ObjectName, Routed, Subsets, TcpRoute, TlsRoute, Traffic, Versions};
 pub use weight::Weight;
 
-use fence::Fences;
+use fence::{Fences, Mark};
 
 /// What has to be done to an object; nothing, where both parts are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,8 @@ fn annotate(object: &mut Value, annotation: &str) {
 
 impl Traffic {
     /// What has to be done to `object`, the VirtualService `routed`, so that the canary gets `weight` from the holder of the lease `fence`.
+    ///
+    /// One that was taken back gets none; where that is what is wanted, the mark goes.
     pub fn change(
         &self,
         object: &Value,
@@ -67,16 +69,50 @@ impl Traffic {
         weight: Weight,
         fence: u64,
     ) -> Result<Change, RouteError> {
+        let mark = Mark {
+            number: fence,
+            is_taken_back: false,
+        };
+        self.mark(object, routed, weight, mark)
+    }
+
+    /// What has to be done to `object`, so that the canary gets nothing, and nothing again from anybody who does not know of that.
+    pub fn take_back(
+        &self,
+        object: &Value,
+        routed: &Routed,
+        fence: u64,
+    ) -> Result<Change, RouteError> {
+        let mark = Mark {
+            number: fence,
+            is_taken_back: true,
+        };
+        self.mark(object, routed, Weight::NONE, mark)
+    }
+
+    fn mark(
+        &self,
+        object: &Value,
+        routed: &Routed,
+        weight: Weight,
+        mark: Mark,
+    ) -> Result<Change, RouteError> {
+        let fence = mark.number;
         let fences = fences(object)?;
         let found = fences.of(&self.owner);
-        if let Some(found) = found.filter(|found| *found > fence) {
+        if let Some(found) = found.filter(|found| found.number > fence) {
             return Err(RouteError::Fenced {
                 owner: self.owner.clone(),
-                found,
+                found: found.number,
                 ours: fence,
             });
         }
-        let annotation = (found != Some(fence)).then(|| fences.with(&self.owner, fence));
+        if weight > Weight::NONE && found.is_some_and(|found| found.is_taken_back) {
+            return Err(RouteError::TakenBack {
+                owner: self.owner.clone(),
+            });
+        }
+        let annotation = (found != Some(mark)).then(|| fences.with(&self.owner, mark));
         Ok(Change {
             edits: edit::plan(object, &self.versions, &routed.choice, weight)?,
             annotation,
@@ -91,7 +127,7 @@ impl Traffic {
 
     /// The number of the last lease that edited `object` for this rollout.
     pub fn fence(&self, object: &Value) -> Result<Option<u64>, RouteError> {
-        Ok(fences(object)?.of(&self.owner))
+        Ok(fences(object)?.of(&self.owner).map(|mark| mark.number))
     }
 }
 

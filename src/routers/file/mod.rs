@@ -133,7 +133,7 @@ fn set(
     let before: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
     let change = |files: &[(PathBuf, String)], routed: &Routed| {
         let (i, found) = find(files, &routed.name)?;
-        let change = traffic.change(&found.value, routed, shift.canary, shift.fence);
+        let change = super::change(traffic, &found.value, routed, shift);
         let change =
             change.map_err(|error| fenced_or_invalid(error, &place(&files[i].0, &found)))?;
         Ok::<(usize, Found, Change), RouterError>((i, found, change))

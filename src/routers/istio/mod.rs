@@ -238,9 +238,7 @@ impl IstioRouter {
         let mut changes = Vec::with_capacity(self.traffic.virtual_services.len());
         for routed in &self.traffic.virtual_services {
             let object = self.get(Kind::VirtualService, &routed.name).await?;
-            let change = self
-                .traffic
-                .change(&object, routed, shift.canary, shift.fence)
+            let change = super::change(&self.traffic, &object, routed, shift)
                 .map_err(|error| fenced_or_invalid(error, &place(routed)))?;
             changes.push((routed, object, change));
         }

@@ -28,8 +28,10 @@ fn examples() -> BTreeMap<String, Vec<String>> {
             .1
     };
     let folder = fs::read_dir("api/examples").expect("a folder");
-    let names = folder.map(|entry| entry.expect("an entry").file_name());
-    names
+    let entries = folder.map(|entry| entry.expect("an entry"));
+    let files = entries.filter(|entry| entry.path().is_file());
+    files
+        .map(|entry| entry.file_name())
         .map(|name| name.into_string().expect("a name in ASCII"))
         .map(|name| {
             let mut flags = vec!["-f".to_owned(), format!("api/examples/{name}")];
@@ -81,9 +83,13 @@ fn every_example_is_valid_and_tells_good_from_bad() {
 }
 
 #[test]
-fn the_reference_template_is_unchanged() {
+fn the_reference_template_and_rollout_are_unchanged() {
     let read = |path: &str| fs::read_to_string(path).expect("a file");
     assert_eq!(read(APDEX), read("tests/data/seed/analysis.yaml"));
+    assert_eq!(
+        read("api/examples/rollout/rollout.yaml"),
+        read("tests/data/seed/rollout.yaml")
+    );
 }
 
 /// Where the README says that an OAP is.
@@ -105,6 +111,7 @@ fn every_command_line_of_the_readme_works() {
     let needs_service = |line: &String| {
         line.starts_with("skygate serve")
             || line.starts_with("skygate templates")
+            || line.starts_with("skygate rollout")
             || line.contains("--server")
     };
     let alone = lines

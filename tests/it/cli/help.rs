@@ -27,6 +27,7 @@ fn of_all_commands() {
         "validate",
         "templates",
         "runs",
+        "rollout",
         "simulate-oap",
         "demo",
         "completions",
@@ -48,6 +49,13 @@ fn of_all_commands_about_a_service() {
         "runs terminate",
         "runs delete",
         "runs rerun",
+        "rollout run",
+        "rollout get",
+        "rollout promote",
+        "rollout abort",
+        "rollout retry",
+        "rollout pause",
+        "rollout resume",
     ] {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         check(&format!("help_{}", command.replace(' ', "_")), &args);

@@ -9,6 +9,8 @@ mod killing;
 mod pipelines;
 mod process;
 mod reports;
+#[cfg(unix)]
+mod rollout;
 mod secrets;
 mod serve;
 mod server;

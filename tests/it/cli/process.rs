@@ -142,8 +142,13 @@ impl Running {
 
     /// The next line that holds `text`.
     pub(super) fn line_with(&self, text: &str) -> String {
+        self.line_within(LIMIT, text)
+    }
+
+    /// The same where nothing may be said for as long as `limit`.
+    pub(super) fn line_within(&self, limit: Duration, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(LIMIT);
+            let line = self.lines.recv_timeout(limit);
             let line = line.unwrap_or_else(|_| panic!("{:?} never said `{text}`", self.command));
             if line.contains(text) {
                 return line;

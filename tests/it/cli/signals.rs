@@ -69,7 +69,7 @@ fn an_unreachable_oap_is_waited_for_aloud_and_not_after_an_interrupt() {
 #[test]
 fn an_interrupted_demo_plays_no_second_act() {
     let demo = Running::start(command(&["demo", "--speed", "60"]), Follow::Stderr);
-    demo.line_with("apdex #1 Successful");
+    demo.line_with("weight 10: Paused");
     demo.signal("INT");
     let (code, stdout) = demo.end();
     assert_eq!(code, Some(130));

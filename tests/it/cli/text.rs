@@ -209,12 +209,21 @@ fn the_demo_is_a_story_with_a_good_and_a_bad_end() {
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let told = stable(&ended.stdout);
     let parts = [
+        "  service  http://127.0.0.1:PORT\n",
         "== Version 2:",
-        "\nSuccessful: concluded after 25m; good measurements: apdex ",
+        "\nStatus:          ✔ Healthy\n",
+        "\n  Step:          10/10\n  SetWeight:     100\n  ActualWeight:  100\n",
+        "revision:1",
+        "✔ Successful",
+        "\n`v2` is the stable version after ",
         "== Version 3:",
-        "\nFailed: apdex failed 4 of ",
-        "\nverdict     Failed: 3 of 3 points below 9900: HH:MM ",
-        "Version 2 may have all of the traffic; version 3 goes back.\n",
+        "\nStatus:          ✖ Degraded\n",
+        "failed (4) > failureLimit (3)\n",
+        "\n  SetWeight:     0\n  ActualWeight:  0\n",
+        "revision:2",
+        "✖ Failed",
+        "\n`v3` was taken back after ",
+        "\nVersion 2 has all of the traffic; version 3 has none any more.\n",
     ];
     let mut rest = told.as_str();
     for part in parts {
@@ -222,5 +231,13 @@ fn the_demo_is_a_story_with_a_good_and_a_bad_end() {
             panic!("`{part}` is missing, or comes too early, in\n{told}");
         };
         rest = after;
+    }
+    // What happened meanwhile is told in lines where there is no terminal.
+    for line in [
+        "step 10/10, weight 100: ",
+        " apdex Failed: ",
+        "weight 0: Degraded",
+    ] {
+        assert!(ended.stderr.contains(line), "{line} in {}", ended.stderr);
     }
 }

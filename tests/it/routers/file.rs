@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use skygate::domain::routes::{Choice, Routed};
-use skygate::ports::{Observed, Remedy, RouterError, Shifted, TrafficRouter};
+use skygate::ports::{Observed, Remedy, RouterError, Shift, Shifted, TrafficRouter};
 use skygate::routers::file::FileRouter;
 
 use super::{Manifest, difference, named, seed, shift, subsets, traffic, weight};
@@ -39,6 +39,32 @@ async fn the_seeds_manifest_keeps_its_form() {
         ["+      skygate.io/fence: \"bookinfo/reviews-rollout=8\""]
     );
     assert_eq!(manifest.names(), ["mesh.yaml"]);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_unsaved_is_given_back_by_nobody_who_does_not_know() {
+    let manifest = Manifest::seed();
+    manifest.set(20, 7).await.expect("it can be edited");
+    let unsaved = Shift {
+        is_unsaved: true,
+        ..shift(0, 7)
+    };
+    assert_eq!(manifest.router.set(&unsaved).await, Ok(Shifted::Written));
+    let mark = "skygate.io/fence: \"bookinfo/reviews-rollout=7/taken-back\"";
+    assert!(manifest.text().contains(mark), "{}", manifest.text());
+    let taken_back = manifest.text();
+    for fence in [7, 8] {
+        let refused = manifest.set(20, fence).await;
+        assert!(
+            matches!(refused, Err(RouterError::TakenBack(_))),
+            "{refused:?}"
+        );
+        assert_eq!(manifest.text(), taken_back);
+    }
+    // Whoever takes it back as well knows, and may give it again.
+    assert_eq!(manifest.set(0, 8).await, Ok(Shifted::Written));
+    assert!(!manifest.text().contains("taken-back"));
+    assert_eq!(manifest.set(10, 8).await, Ok(Shifted::Written));
 }
 
 /// Sets the canary of `before` to 20 under the lease 3 and expects `after`.

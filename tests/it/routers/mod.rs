@@ -75,6 +75,7 @@ pub(crate) fn shift(percent: u8, fence: u64) -> Shift {
         fence,
         revision: "v2".to_owned(),
         step: 0,
+        is_unsaved: false,
         change: 1,
     }
 }

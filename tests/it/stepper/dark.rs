@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use skygate::domain::rollout::{Outcome, Settings};
+use skygate::domain::rollout::{Command, Outcome, Settings};
 use skygate::ports::Clock;
 use skygate::stepper::{Ended, OnInterrupt, Stepper, StepperError};
 use tokio::sync::mpsc;
@@ -78,6 +78,46 @@ async fn out_of_sight_for_too_long_sends_traffic_back() {
     assert!(
         message.ends_with("the service was out of sight for 10m"),
         "{message}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_back_unsaved_stays_so_whoever_takes_over() {
+    let world = World::saying("S");
+    let first = world.stepper("a", &ten_steps(), "v2", dead_man(10));
+    let (_interrupt, interrupts) = mpsc::channel(1);
+    tokio::select! {
+        ended = within(first.run(interrupts)) => panic!("{ended:?}"),
+        () = async {
+            world.until(&first, |scene| scene.rollout.step == 3).await;
+            world.perils.service_is_away(true);
+            while world.roads.weights() != [10, 20, 0] {
+                world.clock.sleep(Duration::from_secs(1)).await;
+            }
+        } => {}
+    }
+    // It dies before it could tell anybody, and what is kept says that the canary has its share.
+    drop(first);
+    world.perils.service_is_away(false);
+    assert_eq!(world.rollout().await.aborted, None);
+    let second = world.stepper("b", &ten_steps(), "v2", dead_man(10));
+    let ended = world.play(&second).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+    assert_eq!(world.roads.weights(), [10, 20, 0]);
+    let (_, message) = world.rollout().await.status();
+    assert!(
+        message.ends_with("traffic was taken back while the service was out of sight"),
+        "{message}"
+    );
+    // Whoever knows that may begin anew.
+    world
+        .want(Command::Retry, None)
+        .await
+        .expect("it was aborted");
+    let third = world.stepper("b", &ten_steps(), "v2", dead_man(10));
+    assert_eq!(
+        world.play(&third).await,
+        Ok(Ended::Over(Outcome::Unconfirmed))
     );
 }
 

@@ -1,8 +1,9 @@
-//! The stepper's loop, without sockets: the runtime's time is paused and runs by itself.
+//! The stepper's loop. But for the original use case there are no sockets: the runtime's time is paused and runs by itself.
 
 mod dark;
 mod fencing;
 mod killing;
 mod people;
 mod promoting;
+mod seed;
 mod world;

@@ -100,6 +100,8 @@ pub(super) struct Roads {
     clock: Arc<FastClock>,
     set: Mutex<Vec<(Timestamp, Shift)>>,
     fence: Mutex<u64>,
+    /// Whether traffic was taken back by somebody who could not save it.
+    is_taken_back: AtomicBool,
 }
 
 impl Roads {
@@ -155,6 +157,10 @@ impl TrafficRouter for Roads {
                     found: Some(*fence),
                 });
             }
+            if shift.canary > Weight::NONE && self.is_taken_back.load(Ordering::SeqCst) {
+                return Err(RouterError::TakenBack("it was taken back".to_owned()));
+            }
+            self.is_taken_back.store(shift.is_unsaved, Ordering::SeqCst);
             *fence = shift.fence;
             let now = self.clock.now();
             self.set
@@ -225,6 +231,7 @@ impl World {
                 clock: Arc::clone(&clock),
                 set: Mutex::default(),
                 fence: Mutex::default(),
+                is_taken_back: AtomicBool::new(false),
             }),
             hook: Arc::new(Errand {
                 perils: Arc::clone(&perils),

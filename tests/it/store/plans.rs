@@ -90,6 +90,7 @@ fn of_every_example() {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .expect("as it should be")
         .map(|entry| entry.expect("as it should be").path())
+        .filter(|path| path.is_file())
         .collect();
     paths.push(seed.into());
     let mut planned = 0;

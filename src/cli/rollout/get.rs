@@ -1,0 +1,160 @@
+//! `skygate rollout get`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{Live, Which};
+use crate::cli::options::Output;
+use crate::cli::outcome::{Failure, Outcome, print, write};
+use crate::cli::prepare;
+use crate::cli::service::{Remote, ServiceArgs};
+use crate::client::{ClientError, KeptRollout, RolloutName};
+use crate::domain::rollout::{Command, Rollout, RunSummary, draw};
+use crate::domain::run::RunId;
+use crate::wire;
+
+/// How often a rollout that is watched is drawn anew: the newest values come without news of the rollout itself.
+const REDRAW: Duration = Duration::from_secs(2);
+
+/// Show a rollout: the tree that users of kubectl argo rollouts know, and the newest values
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Get {
+    #[command(flatten)]
+    which: Which,
+
+    /// Go on showing it until interrupted
+    #[arg(short, long)]
+    watch: bool,
+
+    /// Form of the result; json and yaml are all that the service keeps of it
+    #[arg(short, long, value_enum, default_value_t, conflicts_with = "watch")]
+    output: Output,
+
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  skygate rollout get reviews -n bookinfo --watch
+  skygate rollout get reviews -n bookinfo -o json | jq -r .phase";
+
+/// What was asked of runs that are over, and is not asked again.
+type Known = HashMap<RunId, RunSummary>;
+
+impl Get {
+    pub(super) async fn execute(self) -> Result<Outcome, Failure> {
+        let service = self.service.required()?;
+        let client = &service.client;
+        let kept = prepare::patiently(client.server(), client.rollout(self.which.name())).await?;
+        match self.output {
+            Output::Text if self.watch => return watch(&service, self.which.name(), kept).await,
+            Output::Text => {
+                let scene = Drawn::of(&service, &kept, &mut Known::new()).await?;
+                print(&scene.at(service.clock.now()))?;
+            }
+            Output::Json => write(&wire::json(&kept.view).map_err(Failure::broken)?)?,
+            Output::Yaml => write(&wire::yaml(&kept.view).map_err(Failure::broken)?)?,
+        }
+        Ok(Outcome::Successful)
+    }
+}
+
+async fn watch(
+    service: &Remote,
+    name: RolloutName<'_>,
+    mut kept: KeptRollout,
+) -> Result<Outcome, Failure> {
+    let mut live = Live::on_stdout();
+    let mut known = Known::new();
+    let mut shown = None;
+    loop {
+        let scene = Drawn::of(service, &kept, &mut known).await?;
+        // Where trees stand one below the other, one that is only older is no news.
+        if live.is_in_place() || shown.as_ref() != Some(&scene) {
+            live.draw(&scene.at(service.clock.now()))?;
+        }
+        shown = Some(scene);
+        let tag = kept.tag.clone();
+        tokio::select! {
+            newer = service.client.rollout_news(name, &tag) => kept = newer?,
+            () = tokio::time::sleep(REDRAW) => {}
+        }
+    }
+}
+
+/// What there is to be drawn.
+#[derive(Debug, PartialEq)]
+enum Drawn {
+    /// No record was saved yet.
+    Nothing { stepper: Option<String> },
+    Tree {
+        rollout: Box<Rollout>,
+        runs: Vec<RunSummary>,
+        posted: Vec<Command>,
+    },
+}
+
+impl Drawn {
+    async fn of(service: &Remote, kept: &KeptRollout, known: &mut Known) -> Result<Self, Failure> {
+        let Some(record) = &kept.record else {
+            let stepper = kept.lease.as_ref().map(|lease| lease.holder.clone());
+            return Ok(Self::Nothing { stepper });
+        };
+        let rollout = Rollout::from_record(record).map_err(|error| {
+            Failure::broken(anyhow!(error).context("this rollout cannot be shown"))
+        })?;
+        Ok(Self::Tree {
+            runs: runs(service, &rollout, known).await?,
+            rollout: Box::new(rollout),
+            posted: kept.waiting.iter().map(|it| it.command).collect(),
+        })
+    }
+
+    fn at(&self, now: Timestamp) -> String {
+        match self {
+            Self::Nothing { stepper: None } => "nothing has been rolled out yet\n".to_owned(),
+            Self::Nothing {
+                stepper: Some(holder),
+            } => format!("nothing has been rolled out yet; `{holder}` is about to\n"),
+            Self::Tree {
+                rollout,
+                runs,
+                posted,
+            } => draw(rollout, runs, posted, now),
+        }
+    }
+}
+
+/// What the service knows of the runs of a rollout; those that it has forgotten are left out.
+async fn runs(
+    service: &Remote,
+    rollout: &Rollout,
+    known: &mut Known,
+) -> Result<Vec<RunSummary>, ClientError> {
+    let mut runs = Vec::new();
+    for analysis in rollout.earlier.iter().chain(rollout.analyses()) {
+        let Some(id) = &analysis.run else { continue };
+        if let Some(summary) = known.get(id) {
+            runs.push(summary.clone());
+            continue;
+        }
+        match service.client.get_run(id).await {
+            Ok(run) => {
+                let summary = RunSummary::of(&run);
+                if run.phase.is_over() {
+                    known.insert(id.clone(), summary.clone());
+                }
+                runs.push(summary);
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(runs)
+}

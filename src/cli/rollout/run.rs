@@ -1,0 +1,472 @@
+//! `skygate rollout run`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use tokio::sync::watch;
+
+use super::router::RouterArgs;
+use super::{Played, Which, check, play};
+use crate::cli::options::{Output, positive_duration};
+use crate::cli::outcome::{Failure, Outcome as Exit, print, tell, write};
+use crate::cli::prepare;
+use crate::cli::service::{Remote, ServiceArgs};
+use crate::client::Client;
+use crate::documents::{Documents, rollouts};
+use crate::domain::fault::{Fault, Faults, listed};
+use crate::domain::rollout::desk::Lease;
+use crate::domain::rollout::{
+    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version, draw,
+};
+use crate::hooks::{CommandHook, UrlHook};
+use crate::ports::Hook;
+use crate::stepper::{Ended, OnInterrupt, Orders, RemoteService, Scene, Stepper, StepperError};
+use crate::webhook::WebhookOptions;
+use crate::wire;
+
+/// Step a rollout to its end
+///
+/// Reads an Argo Rollout, moves the traffic by its steps, has the service judge the new version, and promotes or aborts on its verdict.
+/// What it knows is kept at the service: started again with the same files it goes on where it was.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples and exit codes: see --help", after_long_help = EXAMPLES)]
+pub(super) struct Run {
+    /// File with the Rollout, and with AnalysisTemplates to apply first; `-` is stdin; repeatable
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        env = "SKYGATE_FILE",
+        required = true
+    )]
+    files: Vec<PathBuf>,
+
+    /// Namespace; without it the manifest's, else `default`
+    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    namespace: Option<String>,
+
+    /// Name of the version to roll out; without it the tag of --image, else what is being rolled out goes on
+    #[arg(long, value_name = "NAME", env = "SKYGATE_REVISION", value_parser = NonEmptyStringValueParser::new())]
+    revision: Option<String>,
+
+    /// Image of the version to roll out: --on-promote is told, and whoever looks
+    #[arg(long, value_name = "IMAGE", env = "SKYGATE_IMAGE", value_parser = NonEmptyStringValueParser::new())]
+    image: Option<String>,
+
+    /// Name of the stable version, where the service does not know this rollout yet
+    #[arg(long, value_name = "NAME", env = "SKYGATE_STABLE", value_parser = NonEmptyStringValueParser::new())]
+    stable: Option<String>,
+
+    /// There is no stable version yet: this one is it at once, without steps
+    #[arg(long, conflicts_with = "stable")]
+    initial: bool,
+
+    /// What makes the new version the stable one once it has all traffic: a command for sh, or an http(s) URL to post to
+    ///
+    /// It may be run again after it has succeeded. A command has the variables SKYGATE_ROLLOUT_NAMESPACE, _NAME, _REVISION, _IMAGE,
+    /// _NUMBER, _KEY, _TRY and _FENCE; api/examples/rollout has two, for kubectl and for git. Without it the canary keeps all traffic until `rollout promote` says that it is the stable version.
+    #[arg(long, value_name = "COMMAND|URL", env = "SKYGATE_ON_PROMOTE", value_parser = NonEmptyStringValueParser::new())]
+    on_promote: Option<String>,
+
+    /// Time that one try of --on-promote may take
+    #[arg(long, value_name = "DURATION", env = "SKYGATE_ON_PROMOTE_TIMEOUT", default_value = "10m", value_parser = positive_duration)]
+    on_promote_timeout: Duration,
+
+    /// How often --on-promote is tried before the rollout is Degraded
+    #[arg(long, value_name = "N", env = "SKYGATE_ON_PROMOTE_TRIES", default_value_t = HookPolicy::default().tries, value_parser = clap::value_parser!(u32).range(1..=100))]
+    on_promote_tries: u32,
+
+    /// Send traffic back once the service has been out of sight for so long; without it the weight is held
+    #[arg(long, value_name = "DURATION", env = "SKYGATE_ABORT_WHEN_BLIND", value_parser = positive_duration)]
+    abort_when_blind: Option<Duration>,
+
+    /// What to do when interrupted; a second interrupt ends it at once
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "SKYGATE_ON_INTERRUPT",
+        value_enum,
+        default_value_t
+    )]
+    on_interrupt: Interrupt,
+
+    /// Stop as if interrupted after this time, with exit code 5, or 3 where it waits for evidence
+    #[arg(long, value_name = "DURATION", env = "SKYGATE_TIMEOUT", value_parser = positive_duration)]
+    timeout: Option<Duration>,
+
+    /// Form of the result; json and yaml are all that the service keeps of it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    /// No progress on stderr
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    router: RouterArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  In a cluster, with the templates in the same file, and what makes the new version the stable one:
+    skygate rollout run -f rollout.yaml --image registry/reviews:v2 --on-promote ./promote.sh
+  By manifests that something else applies:
+    skygate rollout run -f rollout.yaml --revision v2 --router file:mesh.yaml
+  Through whatever takes a POST, with traffic sent back when nobody can judge it for ten minutes:
+    skygate rollout run -f rollout.yaml --revision v2 --router webhook:https://mesh/weights --abort-when-blind 10m
+  The same once more, where the one before has died or was interrupted: goes on from there.
+
+Exit codes:
+  0    promoted, or all traffic goes to the new version and it waits for rollout promote
+  1    aborted: all traffic goes to the stable version
+  2    usage, an invalid Rollout or template, or another version is not for now
+  3    at --timeout it waits for evidence, or an analysis was inconclusive
+  4    it could not be stepped, or the new version not be made the stable one
+  5    still under way at --timeout
+  130  interrupted";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Interrupt {
+    /// The weight stays as it is, for whoever goes on
+    #[default]
+    Hold,
+    /// Traffic goes back to the stable version
+    Abort,
+}
+
+/// What the files hold.
+struct Read {
+    spec: RolloutSpec,
+    /// The texts that have templates in them, each with its file.
+    templates: Vec<(String, Vec<u8>)>,
+}
+
+impl Run {
+    pub(super) async fn execute(self) -> Result<Exit, Failure> {
+        let read = self.read()?;
+        let spec = Arc::new(read.spec);
+        let namespace = self.namespace.clone().or_else(|| spec.namespace.clone());
+        let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+        let which = Which {
+            name: spec.name.clone(),
+            namespace: namespace.clone(),
+        };
+        let version = self.version()?;
+        let service = self.service.for_a_stepper()?;
+        let hook = self.hook(&service)?;
+        let clock = Arc::clone(&service.clock);
+        let router = self.router.open(&spec, &namespace, &clock).await?;
+        for note in &spec.notes {
+            self.note(note);
+        }
+        // At the beginning nothing is lost by waiting.
+        let patient = self.service.required()?.client;
+        for (file, text) in read.templates {
+            let applied = patient.apply_templates(text, Some(&namespace));
+            let applied = prepare::patiently(patient.server(), applied).await;
+            applied.map_err(|error| error.in_file(&file))?;
+        }
+        let check = self.check(&spec, &which, version.as_ref(), &patient);
+        prepare::patiently(patient.server(), check).await?;
+        let stepper = Stepper {
+            service: Arc::new(RemoteService::new(
+                service.client.clone(),
+                &namespace,
+                &spec.name,
+            )),
+            router,
+            orders: Orders {
+                namespace,
+                holder: holder(),
+                spec: Some(spec),
+                version,
+                stable: self.stable.clone().map(Version::named),
+                is_initial: self.initial,
+                settings: Settings {
+                    hook: hook.is_some().then(|| HookPolicy {
+                        tries: self.on_promote_tries,
+                        ..HookPolicy::default()
+                    }),
+                    abort_when_blind: self.abort_when_blind,
+                },
+                on_interrupt: match self.on_interrupt {
+                    Interrupt::Hold => OnInterrupt::Hold,
+                    Interrupt::Abort => OnInterrupt::Abort,
+                },
+            },
+            hook,
+            clock,
+            stage: watch::Sender::new(None),
+        };
+        let played = play(&stepper, self.timeout, self.quiet).await?;
+        let Played {
+            ended,
+            is_late,
+            scene,
+        } = played;
+        let ended = ended.map_err(failure)?;
+        self.show(&which, &service, scene.as_ref()).await?;
+        self.say_what_is_next(ended, scene.as_ref());
+        Ok(exit(ended, is_late, scene.as_ref()))
+    }
+
+    /// Finds out now what would keep an analysis from being begun later. One that goes on has begun its analyses, or is told only.
+    async fn check(
+        &self,
+        spec: &Arc<RolloutSpec>,
+        which: &Which,
+        version: Option<&Version>,
+        client: &Client,
+    ) -> Result<(), Failure> {
+        let kept = match client.rollout(which.name()).await {
+            Ok(kept) => Some(kept),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let lease = kept.as_ref().and_then(|kept| kept.lease.as_ref());
+        if let Some(Lease {
+            holder, expires_at, ..
+        }) = lease
+        {
+            let until = expires_at.strftime("%H:%M:%SZ");
+            self.note(&format!(
+                "`{holder}` has the lease until {until}: this one goes on then, unless it is renewed"
+            ));
+        }
+        let record = kept.as_ref().and_then(|kept| kept.record.as_ref());
+        // One that cannot be read is the stepper's to tell of.
+        let known = record.and_then(|record| Rollout::from_record(record).ok());
+        let current = known.as_ref().map(|known| &known.revision.version);
+        let Some(version) = version.or(current) else {
+            return Err(failure(StepperError::NothingToDo));
+        };
+        let goes_on = known
+            .as_ref()
+            .is_some_and(|known| known.compare(spec, version) == Ok(Difference::None));
+        let first = Rollout::new(
+            &which.namespace,
+            Arc::clone(spec),
+            version.clone(),
+            known.as_ref().and_then(|known| known.stable.clone()),
+            Settings::default(),
+            jiff::Timestamp::UNIX_EPOCH,
+        );
+        let faults = check::faults_of(&first, client).await?;
+        if goes_on {
+            for fault in faults {
+                tell(&format!("warning: {fault}"));
+            }
+            return Ok(());
+        }
+        Ok(Faults::none_or(faults, ())?)
+    }
+
+    async fn show(
+        &self,
+        which: &Which,
+        service: &Remote,
+        scene: Option<&Scene>,
+    ) -> Result<(), Failure> {
+        let form = match self.output {
+            Output::Text => {
+                let Some(scene) = scene else { return Ok(()) };
+                let now = service.clock.now();
+                return print(&draw(&scene.rollout, &scene.runs, &scene.posted, now));
+            }
+            Output::Json => wire::json,
+            Output::Yaml => wire::yaml,
+        };
+        let kept = service.client.rollout(which.name()).await?;
+        write(&form(&kept.view).map_err(Failure::broken)?)
+    }
+
+    /// What somebody has to do now, where the tree does not say it.
+    fn say_what_is_next(&self, ended: Ended, scene: Option<&Scene>) {
+        match ended {
+            Ended::Held => self.note("the weight is held: the same command goes on from here"),
+            Ended::Over(Outcome::PromotionFailed) => {
+                let said = scene.map_or("", |scene| scene.rollout.hook_output.as_str());
+                if !said.is_empty() {
+                    self.note(&format!("the on-promote hook said:\n{said}"));
+                }
+                self.note(
+                    "once that is mended: `skygate rollout retry`, then the same command again",
+                );
+            }
+            Ended::Over(Outcome::Promoted | Outcome::Unconfirmed | Outcome::Aborted) => {}
+        }
+    }
+
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            tell(&format!("note: {text}"));
+        }
+    }
+
+    fn read(&self) -> Result<Read, Failure> {
+        let (mut documents, mut templates) = (Vec::new(), Vec::new());
+        let mut faults = Vec::new();
+        for path in &self.files {
+            let text = prepare::text(path)?;
+            let file = prepare::called(path);
+            let place = |fault: Fault| Fault {
+                path: match fault.path.as_str() {
+                    "" => file.clone(),
+                    path => format!("{file}: {path}"),
+                },
+                ..fault
+            };
+            let (found, wrong) = rollouts(&text);
+            faults.extend(wrong.into_iter().map(place));
+            documents.extend(found);
+            let read = Documents::read(&text);
+            if !read.templates.is_empty() {
+                let of_templates = read.templates.iter().flat_map(|it| it.faults().to_vec());
+                faults.extend(of_templates.map(place));
+                templates.push((file, text));
+            }
+        }
+        let files: Vec<String> = self.files.iter().map(|it| prepare::called(it)).collect();
+        let files = listed(files.iter().map(String::as_str));
+        let spec = match documents.as_slice() {
+            [only] => match RolloutSpec::read(only) {
+                Ok(spec) => Some(spec),
+                Err(found) => {
+                    faults.extend(found.into_vec());
+                    None
+                }
+            },
+            [] => {
+                faults.push(Fault::new("", format!("no Rollout in {files}")));
+                None
+            }
+            several => {
+                let count = several.len();
+                let message = format!("{count} Rollouts in {files}; one is stepped at a time");
+                faults.push(Fault::new("", message));
+                None
+            }
+        };
+        let spec = Faults::none_or(faults, spec)?;
+        let spec = spec.ok_or_else(|| Failure::usage(anyhow!("no Rollout in {files}")))?;
+        Ok(Read { spec, templates })
+    }
+
+    fn version(&self) -> Result<Option<Version>, Failure> {
+        let image = self.image.clone();
+        let name = match (&self.revision, &image) {
+            (Some(name), _) => name.clone(),
+            (None, None) if self.initial => {
+                return Err(Failure::usage(anyhow!(
+                    "--initial needs a --revision or an --image"
+                )));
+            }
+            (None, None) => return Ok(None),
+            (None, Some(image)) => tag_of(image).ok_or_else(|| {
+                Failure::usage(anyhow!("the image `{image}` has no tag"))
+                    .hint("--revision names the version")
+            })?,
+        };
+        Ok(Some(Version { name, image }))
+    }
+
+    fn hook(&self, service: &Remote) -> Result<Option<Arc<dyn Hook>>, Failure> {
+        let Some(hook) = &self.on_promote else {
+            return Ok(None);
+        };
+        let clock = Arc::clone(&service.clock);
+        if hook.starts_with("http://") || hook.starts_with("https://") {
+            let options = WebhookOptions {
+                keys: self.router.keys()?,
+                timeout: self.on_promote_timeout,
+                ..WebhookOptions::new(hook)
+            };
+            let hook = UrlHook::new(options, clock).map_err(Failure::usage)?;
+            return Ok(Some(Arc::new(hook)));
+        }
+        let hook = CommandHook::new(hook, self.on_promote_timeout, clock);
+        Ok(Some(Arc::new(hook)))
+    }
+}
+
+/// `v2` of `docker.io/istio/reviews:v2`; what tells a digest from others.
+fn tag_of(image: &str) -> Option<String> {
+    if let Some((_, digest)) = image.split_once('@') {
+        let hash = digest.rsplit(':').next().unwrap_or_default();
+        return (!hash.is_empty()).then(|| hash.chars().take(12).collect());
+    }
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let (_, tag) = last.split_once(':')?;
+    (!tag.is_empty()).then(|| tag.to_owned())
+}
+
+/// A name that no other stepper has: where and what it is, as far as that is known, and something of its own.
+fn holder() -> String {
+    let host = std::env::var_os("HOSTNAME").and_then(|host| host.into_string().ok());
+    let host: String = host
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c))
+        .take(100)
+        .collect();
+    let host = if host.is_empty() { "stepper" } else { &host };
+    let own = uuid::Uuid::new_v4().simple().to_string();
+    format!("{host}/{}/{}", std::process::id(), &own[..8])
+}
+
+fn exit(ended: Ended, is_late: bool, scene: Option<&Scene>) -> Exit {
+    let lacks_verdict = scene.is_some_and(|scene| {
+        scene.rollout.pauses.iter().any(|pause| match pause.reason {
+            PauseReason::InconclusiveAnalysisRun | PauseReason::NoEvidence => true,
+            PauseReason::CanaryPauseStep => false,
+        })
+    });
+    match ended {
+        Ended::Over(Outcome::Promoted | Outcome::Unconfirmed) => Exit::Successful,
+        Ended::Over(Outcome::Aborted) => Exit::Failed,
+        Ended::Over(Outcome::PromotionFailed) => Exit::Error,
+        Ended::Held if !is_late => Exit::Interrupted,
+        Ended::Held if lacks_verdict => Exit::Inconclusive,
+        Ended::Held => Exit::TimedOut,
+    }
+}
+
+fn failure(error: StepperError) -> Failure {
+    match &error {
+        StepperError::Refused { .. } | StepperError::Service(_) => Failure::usage(error),
+        StepperError::NothingToDo => {
+            Failure::usage(error).hint("--revision NAME or --image IMAGE says what to roll out")
+        }
+        StepperError::Fenced(_) => Failure::broken(error).hint(
+            "look for the other stepper first; where there is none any more, remove its number, the annotation skygate.io/fence",
+        ),
+        StepperError::Held(_)
+        | StepperError::Lost(_)
+        | StepperError::Away(_)
+        | StepperError::Record(_) => Failure::broken(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_called_as_its_image_is() {
+        let check = |image: &str, expected: Option<&str>| {
+            assert_eq!(tag_of(image).as_deref(), expected, "{image}");
+        };
+        check("reviews:v2", Some("v2"));
+        check("docker.io:5000/istio/reviews:1.20", Some("1.20"));
+        check("docker.io:5000/istio/reviews", None);
+        check("reviews@sha256:0123456789abcdef", Some("0123456789ab"));
+        check("reviews:", None);
+    }
+}

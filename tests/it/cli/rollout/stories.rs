@@ -1,0 +1,242 @@
+//! What becomes of a rollout, and of whoever steps it.
+
+use std::time::Duration;
+
+use super::House;
+use crate::cli::process::{Follow, Running, finish};
+
+/// Longer than a lease.
+const A_LEASE: Duration = Duration::from_secs(45);
+
+#[test]
+fn a_version_is_promoted_by_its_hook() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {duration: 1s}}, {setWeight: 50}");
+    let hook = "echo \"$SKYGATE_ROLLOUT_REVISION $SKYGATE_ROLLOUT_IMAGE\" > stable; echo done";
+    let ended = finish(
+        house.run(&["--image", "registry:5000/reviews:v2", "--on-promote", hook]),
+        "",
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("✔ Healthy"), "{ended:?}");
+    assert!(ended.stdout.contains("Step:          3/3"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("weight 10: Paused, CanaryPauseStep"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stderr.contains("(on-promote hook: done)"),
+        "{ended:?}"
+    );
+    assert_eq!(house.read("stable"), "v2 registry:5000/reviews:v2\n");
+    assert_eq!(house.weights(), (100, 0));
+    let kept = house.kept();
+    assert_eq!(kept["outcome"], "Promoted");
+    assert_eq!(kept["rollout"]["hookOutput"], "done");
+    let shown = house.done(&["get"]);
+    assert_eq!(shown.code, Some(0));
+    assert!(
+        shown.stdout.contains("registry:5000/reviews:v2 (stable)"),
+        "{shown:?}"
+    );
+    // Once more there is nothing to do, and that is said with the same code.
+    let again = finish(house.run(&[]), "");
+    assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn without_a_hook_somebody_says_that_it_is_stable() {
+    let house = House::with_steps("{setWeight: 50}");
+    let ended = finish(house.run(&["--revision", "v2"]), "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended
+            .stdout
+            .contains("make `v2` the stable version, then say so with `rollout promote`"),
+        "{ended:?}"
+    );
+    assert_eq!(house.weights(), (0, 100));
+    let refused = finish(house.run(&["--revision", "v3"]), "");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused
+            .stderr
+            .contains("`v3` cannot be rolled out now: revision 1 has all traffic as the canary"),
+        "{refused:?}"
+    );
+    let said = house.done(&["promote"]);
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), "posted to bookinfo/reviews: confirm (number 1)\n"),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("nobody steps it now"), "{said:?}");
+    let ended = finish(house.run(&[]), "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(house.weights(), (100, 0));
+    let next = finish(house.run(&["--revision", "v3"]), "");
+    assert_eq!(next.code, Some(0), "{next:?}");
+    assert_eq!(house.kept()["revision"], 2);
+}
+
+#[test]
+fn people_steer_it_from_elsewhere() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}, {setWeight: 20}, {pause: {}}");
+    let run = Running::start(house.run(&["--revision", "v2"]), Follow::Stderr);
+    run.line_with("weight 10: Paused, CanaryPauseStep");
+    let said = house.done(&["promote"]);
+    assert!(said.stdout.ends_with("promote (number 1)\n"), "{said:?}");
+    assert!(
+        said.stderr.contains("steps it and takes this in"),
+        "{said:?}"
+    );
+    run.line_with("weight 20: Paused, CanaryPauseStep");
+    assert_eq!(house.done(&["pause"]).code, Some(0));
+    run.line_with("manually paused (pause)");
+    let twice = house.done(&["pause"]);
+    assert_eq!(twice.code, Some(2), "{twice:?}");
+    assert!(
+        twice.stderr.contains("is paused by hand already"),
+        "{twice:?}"
+    );
+    assert_eq!(house.done(&["resume"]).code, Some(0));
+    run.line_with("CanaryPauseStep (resume)");
+    assert_eq!(house.done(&["abort"]).code, Some(0));
+    run.line_with("weight 0: Degraded");
+    let (code, stdout) = run.end();
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(
+        stdout.contains("RolloutAborted: Rollout aborted update to revision 1"),
+        "{stdout}"
+    );
+    assert_eq!(house.weights(), (100, 0));
+
+    // Begun anew after that, and then straight to its end.
+    assert_eq!(house.done(&["retry"]).code, Some(0));
+    let run = Running::start(house.run(&["--on-promote", "true"]), Follow::Stderr);
+    run.line_with("weight 10: Paused, CanaryPauseStep");
+    assert_eq!(house.done(&["promote", "--full"]).code, Some(0));
+    assert_eq!(run.end().0, Some(0));
+    assert_eq!(house.kept()["outcome"], "Promoted");
+}
+
+#[test]
+fn killed_it_is_taken_over_by_another_process() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}, {setWeight: 20}, {pause: {}}");
+    let mut first = Running::start(house.run(&["--revision", "v2"]), Follow::Stderr);
+    first.line_with("weight 10: Paused, CanaryPauseStep");
+    assert_eq!(house.done(&["promote"]).code, Some(0));
+    first.line_with("weight 20: Paused, CanaryPauseStep");
+    first.kill();
+    // Somebody edits what the dead one left.
+    let routes = house
+        .read("routes.yaml")
+        .replace("weight: 20", "weight: 35");
+    house.write("routes.yaml", &routes.replace("weight: 80", "weight: 65"));
+    assert_eq!(house.weights(), (65, 35));
+
+    let second = Running::start(house.run(&["--on-promote", "true"]), Follow::Stderr);
+    second.line_with("has the lease until");
+    second.line_within(A_LEASE, "step 3/4, weight 20: Paused, CanaryPauseStep");
+    assert_eq!(house.done(&["promote"]).code, Some(0));
+    assert_eq!(second.end().0, Some(0));
+    assert_eq!(house.weights(), (100, 0));
+    let kept = house.kept();
+    let history = kept["history"].as_array().expect("a list");
+    let steps: Vec<u64> = history
+        .iter()
+        .filter_map(|it| it["step"].as_u64())
+        .collect();
+    assert!(steps.is_sorted(), "{steps:?}");
+    let mut weights: Vec<u64> = history
+        .iter()
+        .filter_map(|it| it["weight"].as_u64())
+        .collect();
+    weights.dedup();
+    assert_eq!(weights, [0, 10, 20, 100, 0]);
+}
+
+#[test]
+fn interrupted_it_holds_or_aborts() {
+    for (how, code, weights) in [("hold", 130, (90, 10)), ("abort", 1, (100, 0))] {
+        let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+        let run = house.run(&["--revision", "v2", "--on-interrupt", how]);
+        let run = Running::start(run, Follow::Stderr);
+        run.line_with("weight 10: Paused");
+        run.signal("TERM");
+        let (ended, stdout) = run.end();
+        assert_eq!(ended, Some(code), "{how}: {stdout}");
+        assert_eq!(house.weights(), weights, "{how}");
+        // The lease was given back: whoever goes on need not wait.
+        assert_eq!(house.kept()["stepper"], serde_json::Value::Null, "{how}");
+    }
+}
+
+#[test]
+fn at_its_timeout_it_is_5_and_goes_on_later() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let ended = finish(house.run(&["--revision", "v2", "--timeout", "1s"]), "");
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(
+        ended.stderr.contains("the same command goes on from here"),
+        "{ended:?}"
+    );
+    assert_eq!(house.done(&["promote"]).code, Some(0));
+    let ended = finish(house.run(&["--on-promote", "true", "-q", "-o", "yaml"]), "");
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.contains("\noutcome: Promoted\n"), "{ended:?}");
+}
+
+#[test]
+fn a_hook_that_fails_leaves_the_canary_with_all_traffic() {
+    let house = House::with_steps("{setWeight: 50}");
+    let args = [
+        "--revision",
+        "v2",
+        "--on-promote-tries",
+        "1",
+        "--on-promote",
+    ];
+    let ended = finish(
+        house.run(&[&args[..], &["echo no quota; exit 3"]].concat()),
+        "",
+    );
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stdout.contains("✖ Degraded"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("the on-promote hook said:\nno quota"),
+        "{ended:?}"
+    );
+    assert_eq!(house.weights(), (0, 100));
+    assert_eq!(house.done(&["retry"]).code, Some(0));
+    let ended = finish(house.run(&["--on-promote", "true"]), "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(house.weights(), (100, 0));
+}
+
+#[test]
+fn the_first_version_ever_is_stable_at_once() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let ended = finish(house.run(&["--revision", "v1", "--initial"]), "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(house.kept()["outcome"], "Promoted");
+    assert_eq!(house.weights(), (100, 0));
+}
+
+#[test]
+fn it_is_watched_from_elsewhere() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let run = Running::start(house.run(&["--revision", "v2"]), Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    let get = house.command(&["get", "reviews", "-n", "bookinfo", "--watch"]);
+    let watch = Running::start(get, Follow::Stdout);
+    watch.line_with("Status:          ॥ Paused");
+    assert_eq!(house.done(&["abort"]).code, Some(0));
+    watch.line_with("Status:          ✖ Degraded");
+    watch.signal("INT");
+    assert_eq!(watch.end().0, Some(130));
+    assert_eq!(run.end().0, Some(1));
+}
