@@ -251,27 +251,22 @@ impl Asked<'_> {
         }
     }
 
-    /// The version has taken no traffic yet: what is to be judged begins now.
+    /// The version has taken no traffic yet: what is to be judged begins now. What its run has come to so far says nothing about
+    /// that, good or bad, so a run that has found anything gives way to another.
     fn allow_first_traffic(&mut self, standing: Option<Standing>) -> Answer {
-        let (needs_run, text) = match standing {
-            None => (true, "the first traffic is allowed"),
-            Some(standing) => match standing.phase {
-                Phase::Pending | Phase::Running => (false, "the first traffic is allowed"),
-                Phase::Failed => return Answer::no(standing.text()),
-                // What ended before there was traffic says nothing about it.
-                Phase::Successful | Phase::Error | Phase::Inconclusive => {
-                    self.close(Command::Terminate);
-                    let text =
-                        "the first traffic is allowed; the run that ended before it is replaced";
-                    (true, text)
-                }
-            },
-        };
+        let mut text = "the first traffic is allowed";
+        let is_stale = |run: &RunView| run.phase.is_over() || run.has_judged;
+        // Of a run that is kept no longer only its end is known.
+        let has_found = self.run.map_or(standing.is_some(), is_stale);
+        if standing.is_some() && has_found {
+            self.close(Command::Terminate);
+            text = "the first traffic is allowed; what was found before it says nothing of it, so another run begins";
+        }
         let now = self.now;
         let attempt = self.attempt();
         attempt.traffic_since = Some(now);
         attempt.last_increase = Some(now);
-        if needs_run {
+        if standing.is_none() || has_found {
             self.start();
         }
         Answer::yes(text)
