@@ -4,6 +4,7 @@
 # Takes Go and Debian's package of Prometheus. The first build of Flagger's and Argo's code takes minutes; Go keeps it.
 #   tests/peers/run.sh                        all of them
 #   tests/peers/run.sh flagger|argo|prometheus [FLAG…]   one of them, with flags for `go test`
+# SKYGATE names another program than the one that is built here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -41,7 +42,7 @@ peer() {
 }
 
 # What a real Prometheus makes of the rules: first on series that are made up, then on a service.
-prometheus() {
+check_prometheus() {
     find_prometheus || return 0
     export PROMETHEUS
     "$(dirname "$PROMETHEUS")/promtool" check config docker/prometheus/prometheus.yaml
@@ -49,21 +50,21 @@ prometheus() {
     peer prometheus "$@"
 }
 
-cargo build --locked --quiet --bin skygate
-export SKYGATE="$PWD/target/debug/skygate"
-if [ -n "${CARGO_TARGET_DIR:-}" ]; then
-    SKYGATE="$CARGO_TARGET_DIR/debug/skygate"
+if [ -z "${SKYGATE:-}" ]; then
+    cargo build --locked --quiet --bin skygate
+    SKYGATE="${CARGO_TARGET_DIR:-$PWD/target}/debug/skygate"
 fi
+export SKYGATE
 
 if [ $# -gt 0 ]; then
     case $1 in
-    prometheus) "$@" ;;
+    prometheus) check_prometheus "${@:2}" ;;
     flagger | argo) peer "$@" ;;
     *) fail "no peer is called $1: there are flagger, argo and prometheus" ;;
     esac
 else
     peer argo
     peer flagger
-    prometheus
+    check_prometheus
 fi
 say "done"
