@@ -56,3 +56,7 @@ image TAG="skygate":
 # The Istio router against a real Kubernetes API server (needs Go; builds it once, in minutes).
 test-kube *ARGS:
     tests/kube/run.sh {{ARGS}}
+
+# Flagger's client, Argo's `web` provider and a Prometheus against the service (needs Go; builds them once, in minutes).
+test-peers *ARGS:
+    tests/peers/run.sh {{ARGS}}

@@ -183,6 +183,39 @@ fn refuse_other_forms(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
+/// The names and values in the query of a URL. Bytes that are no text are refused, not replaced.
+pub(super) fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let unreadable = |why: &str| {
+        let detail = format!("the query of the URL {why}");
+        Problem::new(Kind::Malformed, detail)
+    };
+    let query = uri.query().unwrap_or_default();
+    if std::str::from_utf8(&unescaped(query)).is_err() {
+        return Err(unreadable("is no UTF-8 text"));
+    }
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+    pairs
+        .map(|Query(pairs)| pairs)
+        .map_err(|_| unreadable("cannot be read"))
+}
+
+/// The bytes that a query stands for. What is no escape stands for itself, as everywhere on the web.
+fn unescaped(query: &str) -> Vec<u8> {
+    let hex = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = match after {
+            [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        let byte = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes
+}
+
 /// The parameters of a query: each is asked for by name, and what nobody asked for is refused.
 #[derive(Debug)]
 pub(super) struct Parameters {
@@ -193,16 +226,7 @@ pub(super) struct Parameters {
 
 impl Parameters {
     pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
-        let left = match uri.query() {
-            None | Some("") => Vec::new(),
-            Some(_) => {
-                let query = Query::<Vec<(String, String)>>::try_from_uri(uri);
-                let Query(pairs) = query.map_err(|_| {
-                    Problem::new(Kind::Malformed, "the query of the URL cannot be read")
-                })?;
-                pairs
-            }
-        };
+        let left = pairs(uri)?;
         if left.len() > MOST_PARAMETERS {
             return Err(Problem::new(
                 Kind::Malformed,
@@ -324,6 +348,25 @@ mod tests {
     fn parameters(query: &str) -> Parameters {
         let uri: Uri = format!("/x?{query}").parse().unwrap();
         Parameters::of(&uri).unwrap()
+    }
+
+    #[test]
+    fn a_query_is_text() {
+        let read = |query: &str| pairs(&format!("/x?{query}").parse().unwrap());
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            read("a=%C3%A4&b=1+2").unwrap(),
+            [pair("a", "ä"), pair("b", "1 2")]
+        );
+        assert_eq!(read("a=%&b=%zz&c=%4").unwrap()[1], pair("b", "%zz"));
+        assert_eq!(read("").unwrap(), []);
+        for query in ["a=%ff", "%C3=%A4", "a=%C3&b=%A4"] {
+            let problem = read(query).unwrap_err();
+            assert!(
+                problem.line().contains("no UTF-8 text"),
+                "{query}: {problem:?}"
+            );
+        }
     }
 
     #[test]

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Query;
 use axum::extract::State;
-use axum::extract::rejection::QueryRejection;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -16,7 +14,7 @@ use tracing::debug;
 
 use super::App;
 use super::access::{Scope, bearer};
-use super::extract::{Name, Unread};
+use super::extract::{Name, Unread, pairs};
 use super::problem::{Kind, Problem};
 use super::runs::{prepare, until};
 use crate::domain::fault::shown;
@@ -59,15 +57,14 @@ const OAP_WITHIN: Duration = Duration::from_secs(7);
 pub(super) async fn answer(
     State(app): State<Arc<App>>,
     hook: Result<Name, Problem>,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    uri: Uri,
     headers: HeaderMap,
     body: Result<Unread, Problem>,
 ) -> Response {
     let asked = async {
         let Name(hook) = hook?;
         let Unread(body) = body?;
-        let Query(query) = query
-            .map_err(|_| Problem::new(Kind::Malformed, "the query of the URL cannot be read"))?;
+        let query = pairs(&uri)?;
         let hook = Hook::named(&hook).ok_or_else(|| no_such_hook(&hook))?;
         let call = Call::read(hook, &body, &query)
             .map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;

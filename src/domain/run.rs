@@ -164,6 +164,10 @@ pub fn step(mut run: Run, event: Event, now: Timestamp) -> (Run, Vec<Effect>) {
         }
         Event::Command(Command::NoTrafficBefore(moment)) => {
             run.not_before = run.not_before.max(Some(moment));
+            // That there was no data before there was traffic is no wonder.
+            for state in &mut run.metrics {
+                state.waiting_since = state.waiting_since.map(|since| since.max(moment));
+            }
         }
     }
     (run, effects)

@@ -210,9 +210,25 @@ impl Metrics {
         self.store_calls
             .with_label_values(&[operation])
             .observe(took.as_secs_f64());
+        // It is there, at zero, before the first failure: an increase is what alerts go by.
+        let errors = self.store_errors.with_label_values(&[operation]);
         if failed {
-            self.store_errors.with_label_values(&[operation]).inc();
+            errors.inc();
         }
+    }
+
+    /// Counts an end of `run` in `phase`, as often as it came.
+    fn count_end(&self, run: &Run, phase: Phase, ends: u64) {
+        let (namespace, name) = (run.namespace.as_str(), run.name.as_str());
+        let known = self.sets.has(&[namespace, name]);
+        let (namespace, name) = if known {
+            (namespace, name)
+        } else {
+            (OTHER, OTHER)
+        };
+        self.runs_ended
+            .with_label_values(&[namespace, name, phase.name()])
+            .inc_by(ends);
     }
 
     fn show(&self, run: &Run, index: usize) {
@@ -238,19 +254,14 @@ impl Observer for Metrics {
     fn measured(&self, run: &Run, metric: usize, phase: Phase) {
         self.measurements.with_label_values(&[phase.name()]).inc();
         self.show(run, metric);
+        // Most names end once, and what begins at 1 has no increase.
+        for end in Phase::ALL.into_iter().filter(|phase| phase.is_over()) {
+            self.count_end(run, end, 0);
+        }
     }
 
     fn ended(&self, run: &Run) {
-        let (namespace, name) = (run.namespace.as_str(), run.name.as_str());
-        let known = self.sets.has(&[namespace, name]);
-        let (namespace, name) = if known {
-            (namespace, name)
-        } else {
-            (OTHER, OTHER)
-        };
-        self.runs_ended
-            .with_label_values(&[namespace, name, run.phase.name()])
-            .inc();
+        self.count_end(run, run.phase, 1);
         for index in 0..run.metrics.len() {
             self.show(run, index);
         }
@@ -335,8 +346,10 @@ mod tests {
             404,
             Duration::ZERO,
         );
+        metrics.stored("get", false, Duration::ZERO);
         let text = metrics.text().unwrap();
         for expected in [
+            "skygate_store_errors_total{operation=\"get\"} 0",
             "analysis_run_phase{phase=\"Running\"} 3",
             "analysis_run_phase{phase=\"Failed\"} 0",
             "skygate_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1",

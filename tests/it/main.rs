@@ -15,6 +15,7 @@ mod judging;
 mod kube;
 mod oap_client;
 mod packaging;
+mod peers;
 mod queries;
 mod recordings;
 mod rollout;

@@ -14,6 +14,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skygate::documents::Documents;
+use skygate::domain::analysis::{Analysis, Library, Request};
+use skygate::domain::flagger::{Call, Hook};
+use skygate::domain::plan::{Overrides, Plan};
+use skygate::domain::spec::{Argument, Template, TemplateRef};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -263,13 +267,23 @@ fn the_compose_demo_says_what_the_program_understands() {
     let known = variables();
     let mut built = 0;
     for (name, service) in services {
-        assert_eq!(service["image"], "skygate", "{name}");
+        let is_ours = service["image"] == "skygate";
+        if !is_ours {
+            // Nobody who only wants the demo waits for the images of others.
+            assert_eq!(
+                service["profiles"],
+                serde_json::json!(["dashboards"]),
+                "{name}"
+            );
+        }
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
-        assert_taken(&words(&service["command"]));
+        if is_ours {
+            assert_taken(&words(&service["command"]));
+        }
         for variable in service["environment"].as_object().into_iter().flatten() {
             assert!(
-                known.contains(variable.0),
+                !is_ours || known.contains(variable.0),
                 "{name}: nobody reads {}",
                 variable.0
             );
@@ -296,7 +310,9 @@ fn the_compose_demo_says_what_the_program_understands() {
             );
             if from.starts_with('.') {
                 assert!(root().join("docker").join(from).exists(), "{from}");
-                assert_files_are_mounted(&words(&service["command"]), from, to);
+                if is_ours {
+                    assert_files_are_mounted(&words(&service["command"]), from, to);
+                }
             } else {
                 assert!(compose["volumes"].get(from).is_some(), "{from}");
             }
@@ -307,6 +323,43 @@ fn the_compose_demo_says_what_the_program_understands() {
         }
     }
     assert_eq!(built, 1);
+}
+
+#[test]
+fn the_dashboards_of_the_compose_demo_find_what_they_show() {
+    let only = |path: &str| -> Value {
+        let [document] = documents(path).try_into().expect("one document");
+        document
+    };
+    let compose = only("docker/compose.yaml");
+    let mounted =
+        |service: &str| -> Vec<String> { words(&compose["services"][service]["volumes"]) };
+    // Prometheus reads its folder, the rules beside its configuration, and scrapes the service.
+    assert!(mounted("prometheus").contains(&"./prometheus:/etc/prometheus:ro".to_owned()));
+    let prometheus = only("docker/prometheus/prometheus.yaml");
+    for rules in words(&prometheus["rule_files"]) {
+        assert!(
+            root().join("docker/prometheus").join(&rules).exists(),
+            "{rules}"
+        );
+    }
+    let target = &prometheus["scrape_configs"][0]["static_configs"][0]["targets"];
+    assert_eq!(words(target), ["skygate:8480"]);
+    // Grafana has the dashboard where it looks for it, and asks that Prometheus.
+    let files = mounted("grafana");
+    let place = |file: &str| {
+        let from = format!("./grafana/{file}:");
+        let place = files.iter().find_map(|volume| volume.strip_prefix(&from));
+        place.unwrap_or_else(|| panic!("{file} is not mounted"))
+    };
+    let provider = only("docker/grafana/provider.yaml");
+    let folder = provider["providers"][0]["options"]["path"].as_str();
+    assert!(place("skygate.json").starts_with(folder.expect("a folder")));
+    assert!(place("provider.yaml").starts_with("/etc/grafana/provisioning/dashboards/"));
+    assert!(place("datasource.yaml").starts_with("/etc/grafana/provisioning/datasources/"));
+    let source = &only("docker/grafana/datasource.yaml")["datasources"][0];
+    assert_eq!(source["type"], "prometheus");
+    assert_eq!(source["url"], "http://prometheus:9090");
 }
 
 /// Whatever file a command names is in the folder that is mounted.
@@ -565,20 +618,29 @@ fn dashboards_and_alerts_name_families_that_there_are() {
     }
 }
 
-#[test]
-fn the_canary_of_flagger_asks_every_hook() {
+/// The Canary for Flagger, and what it is judged by.
+fn canary() -> (Value, Template) {
     let canaries = documents("docker/flagger/canary.yaml");
-    let [canary] = canaries.as_slice() else {
-        panic!("{canaries:?}")
-    };
+    let [canary] = canaries.try_into().expect("one document");
+    let read = Documents::read(text("docker/flagger/template.yaml").as_bytes());
+    assert_eq!(read.all_faults(), []);
+    let [template] = read.templates.try_into().expect("one template");
+    (canary, template)
+}
+
+#[test]
+fn the_canary_of_flagger_asks_every_hook_about_the_template_beside_it() {
+    let (canary, template) = canary();
     let webhooks = canary["spec"]["analysis"]["webhooks"].as_array();
     let webhooks = webhooks.expect("webhooks");
-    assert_eq!(webhooks.len(), skygate::domain::flagger::Hook::ALL.len());
+    let mut asked = BTreeSet::new();
     for webhook in webhooks {
         let name = webhook["type"].as_str().expect("a type");
-        let hook = skygate::domain::flagger::Hook::named(name).expect("a hook");
-        let url = webhook["url"].as_str().expect("a URL");
-        assert!(url.ends_with(&format!("/flagger/{hook}")), "{url}");
+        let hook = Hook::named(name).expect("a hook");
+        assert!(asked.insert(hook), "{hook} is asked twice");
+        // The address of the service in `docker/kubernetes`.
+        let url = format!("http://skygate.skygate:8480/flagger/{hook}");
+        assert_eq!(webhook["url"], url);
         let body = serde_json::json!({
             "name": canary["metadata"]["name"],
             "namespace": canary["metadata"]["namespace"],
@@ -586,9 +648,32 @@ fn the_canary_of_flagger_asks_every_hook() {
             "checksum": "v2",
             "metadata": webhook["metadata"],
         });
-        let call = skygate::domain::flagger::Call::read(hook, body.to_string().as_bytes(), &[]);
+        let call = Call::read(hook, body.to_string().as_bytes(), &[]);
         let call = call.unwrap_or_else(|error| panic!("{hook}: {error}"));
-        assert!(call.record_name().is_some(), "{hook}");
-        assert!(call.args.contains_key("service-name"), "{hook}");
+        let named = call.template.expect("a template");
+        assert_eq!(named.name, template.name, "{hook}");
+        let namespace = template.namespace.as_deref();
+        assert_eq!(namespace, Some(named.namespace.as_str()), "{hook}");
+        assert!(!named.cluster_scope, "{hook}");
+
+        // With these arguments it can be run, and has no end of its own.
+        let request = Request {
+            namespace: named.namespace,
+            templates: vec![TemplateRef::new(template.kind, &template.name)],
+            args: call
+                .args
+                .iter()
+                .map(|(name, value)| Argument::new(name, value))
+                .collect(),
+            ..Request::default()
+        };
+        let library = Library::gather(vec![template.clone()]).expect("one template");
+        let analysis = Analysis::assemble(&library, &request);
+        let plan = Plan::make(&analysis, &Overrides::default(), &|_, _, _| {
+            Err("there are none".to_owned())
+        });
+        let plan = plan.unwrap_or_else(|faults| panic!("{hook}: {faults}"));
+        assert!(plan.metrics.iter().all(|metric| metric.limits.count == 0));
     }
+    assert_eq!(asked.len(), Hook::ALL.len());
 }

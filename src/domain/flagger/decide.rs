@@ -223,9 +223,9 @@ impl Asked<'_> {
             Some(attempt) => match attempt.last_increase {
                 // Where there is no run although there was to be one, its caller has had no answer either.
                 Some(last) if standing.is_some() || attempt.has_flowed() => (attempt, last),
-                Some(_) | None => return self.allow_first_traffic(standing),
+                Some(_) | None => return self.allow_first_traffic(standing.is_some()),
             },
-            None => return self.allow_first_traffic(standing),
+            None => return self.allow_first_traffic(standing.is_some()),
         };
         let since = last_increase.strftime("%H:%M:%SZ").to_string();
         let Some(standing) = standing else {
@@ -251,27 +251,22 @@ impl Asked<'_> {
         }
     }
 
-    /// The version has taken no traffic yet: what is to be judged begins now.
-    fn allow_first_traffic(&mut self, standing: Option<Standing>) -> Answer {
-        let (needs_run, text) = match standing {
-            None => (true, "the first traffic is allowed"),
-            Some(standing) => match standing.phase {
-                Phase::Pending | Phase::Running => (false, "the first traffic is allowed"),
-                Phase::Failed => return Answer::no(standing.text()),
-                // What ended before there was traffic says nothing about it.
-                Phase::Successful | Phase::Error | Phase::Inconclusive => {
-                    self.close(Command::Terminate);
-                    let text =
-                        "the first traffic is allowed; the run that ended before it is replaced";
-                    (true, text)
-                }
-            },
-        };
+    /// The version has taken no traffic yet: what is to be judged begins now. What its run has come to so far says nothing about
+    /// that, good or bad, so a run that has found anything gives way to another.
+    fn allow_first_traffic(&mut self, has_run: bool) -> Answer {
+        let mut text = "the first traffic is allowed";
+        let is_stale = |run: &RunView| run.phase.is_over() || run.has_judged;
+        // Of a run that is kept no longer only its end is known.
+        let has_found = self.run.map_or(has_run, is_stale);
+        if has_run && has_found {
+            self.close(Command::Terminate);
+            text = "the first traffic is allowed; what was found before it says nothing of it, so another run begins";
+        }
         let now = self.now;
         let attempt = self.attempt();
         attempt.traffic_since = Some(now);
         attempt.last_increase = Some(now);
-        if needs_run {
+        if !has_run || has_found {
             self.start();
         }
         Answer::yes(text)

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::assess::effective_count;
+use crate::domain::assess::{Counts, effective_count};
 use crate::domain::measurement::{Measurement, Phase};
-use crate::domain::run::Run;
+use crate::domain::run::{InFlight, Run};
 
 /// A run, as far as Flagger's questions need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct RunView {
     pub not_before: Option<Timestamp>,
     /// When the newest window of a good measurement began, on our clock. Those of dry runs say nothing.
     pub measured_since: Option<Timestamp>,
+    /// Whether anything that it has measured counts, or may yet. What was begun at its start cannot: there was nothing to see by then.
+    pub has_judged: bool,
     /// Whether it goes on until a limit strikes or it is concluded.
     pub is_endless: bool,
     /// What it lacks to be concluded as Successful, a text each.
@@ -43,6 +45,10 @@ impl RunView {
         let good = judged()
             .flat_map(|(_, state)| &state.measurements)
             .filter(|measurement| measurement.is_good());
+        let has_judged = judged().any(|(_, state)| {
+            let later = |it: InFlight| Some(it.started_at) != run.started_at;
+            state.counts != Counts::default() || state.in_flight.is_some_and(later)
+        });
         let tallies = judged()
             .map(|(plan, state)| format!("{} {} of {}", plan.name, state.good, state.taken));
         let tallies: Vec<String> = tallies.collect();
@@ -58,6 +64,7 @@ impl RunView {
             evidence: run.has_evidence(),
             not_before: run.not_before,
             measured_since: good.filter_map(began).max(),
+            has_judged,
             is_endless: run.is_endless(),
             lacking: unfinished.chain(run.lacking()).collect(),
         }

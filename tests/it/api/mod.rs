@@ -5,9 +5,10 @@
 //! - `races`, `waiting`, `clients`: many callers at once, callers that wait, callers that misbehave.
 //! - `access`: who may do what. (What nobody is shown: `cli::serve`.)
 //! - `oaps`: an OAP that fails in every way it can. `stopping`: the end.
-//! - `description`, `examples`: what is told of the API is true.
+//! - `description`, `examples`, `argo`: what is told of the API is true.
 
 mod access;
+mod argo;
 mod clients;
 mod description;
 mod examples;

@@ -43,6 +43,7 @@ pub(super) fn fresh_run(not_before: Timestamp) -> RunView {
         evidence: false,
         not_before: Some(not_before),
         measured_since: None,
+        has_judged: false,
         is_endless: true,
         lacking: vec!["metric \"apdex\": no good measurement".to_owned()],
     }
@@ -150,6 +151,7 @@ impl Desk {
         let now = at(self.now);
         let run = self.run();
         run.measured_since = Some(now);
+        run.has_judged = true;
         run.evidence = true;
         run.lacking.clear();
     }

@@ -228,25 +228,44 @@ fn a_run_that_was_over_before_the_last_increase_allows_no_other() {
 }
 
 #[test]
-fn what_ended_before_there_was_traffic_is_replaced() {
-    for phase in [Phase::Successful, Phase::Error, Phase::Inconclusive] {
+fn what_was_found_before_there_was_traffic_is_left_behind() {
+    let found = [
+        (Phase::Successful, false),
+        (Phase::Failed, false),
+        (Phase::Error, false),
+        (Phase::Inconclusive, false),
+        // Its run has ended, and is kept no longer.
+        (Phase::Failed, true),
+        // It is still under way.
+        (RUNNING, false),
+    ];
+    for (phase, is_forgotten) in found {
         let mut desk = Desk::default();
-        desk.ask(Hook::Rollout, "v1");
-        desk.end_run(phase, "it had no data for 10m");
+        desk.ask(Hook::PreRollout, "v1");
+        desk.now = 650;
+        desk.measure_well();
+        if phase.is_over() {
+            desk.end_run(phase, "the load test was slow");
+        }
+        desk.ask(Hook::Rollback, "v1");
+        if is_forgotten {
+            desk.runs.clear();
+        }
         desk.now = 700;
-        assert_eq!(
-            desk.status(Hook::ConfirmTrafficIncrease, "v1"),
-            200,
-            "{phase}"
-        );
-        assert_eq!(desk.run().phase, RUNNING);
-        assert_eq!(desk.run().not_before, Some(at(700)));
+        let (status, text) = desk.ask(Hook::ConfirmTrafficIncrease, "v1");
+        assert_eq!(status, 200, "{phase}: {text}");
+        assert!(text.ends_with("so another run begins"), "{phase}: {text}");
+        let run = desk.run().clone();
+        assert_eq!((run.phase, run.not_before), (RUNNING, Some(at(700))));
+        assert!(!run.evidence, "{phase}");
         assert_eq!(desk.record.attempt.as_ref().map(|it| it.number), Some(2));
+        let mut others = desk.runs.iter().filter(|(id, _)| **id != "run-2");
+        assert!(others.all(|(_, run)| run.phase.is_over()), "{phase}");
+        // Nothing of it decides what comes then.
+        assert_eq!(desk.status(Hook::Rollback, "v1"), 403);
+        assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
+        assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 403);
     }
-    let mut desk = Desk::default();
-    desk.ask(Hook::Rollout, "v1");
-    desk.end_run(Phase::Failed, "the load test was slow");
-    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
 }
 
 #[test]

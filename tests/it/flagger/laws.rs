@@ -101,8 +101,13 @@ proptest! {
                             prop_assert_eq!(&attempt.checksum, VERSIONS[version]);
                             prop_assert!(attempt.closed_at.is_none());
                         }
+                        Hook::ConfirmTrafficIncrease => {
+                            // The first call of an attempt is never refused.
+                            let is_first = open.is_none_or(|it| it.last_increase.is_none());
+                            prop_assert!(!is_first, "{}", text);
+                        }
                         Hook::ConfirmRollout | Hook::PostRollout | Hook::Event => prop_assert_eq!(status, 200),
-                        Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease => {}
+                        Hook::PreRollout | Hook::Rollout => {}
                     }
                     if let Some(attempt) = &desk.record.attempt {
                         prop_assert!(attempt.number >= seen, "numbers only grow");

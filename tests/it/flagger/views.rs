@@ -90,6 +90,39 @@ fn a_metric_with_an_end_of_its_own_is_waited_for() {
 }
 
 #[test]
+fn what_was_begun_at_the_start_has_judged_nothing() {
+    let plan = || vec![metric("apdex", Some(60))];
+    let begun = run(plan(), &[], None);
+    assert!(!RunView::of(&begun).has_judged);
+    // Nor has what waits for data, and nothing is blamed for having had none before there was traffic.
+    let waited = Measurement {
+        counts: false,
+        ..measured(1, Phase::Inconclusive, 10_000)
+    };
+    let event = Event::Measured {
+        metric: 0,
+        measurement: waited,
+    };
+    let (waiting, _) = step(begun, event, at(10_000));
+    assert!(!RunView::of(&waiting).has_judged);
+    let (told, _) = step(
+        waiting.clone(),
+        Event::Command(Command::NoTrafficBefore(at(60_000))),
+        at(60_000),
+    );
+    assert_eq!(told.metrics[0].waiting_since, Some(at(60_000)));
+    // What is begun later may see something.
+    let (again, _) = step(waiting, Event::Due, at(70_000));
+    assert!(RunView::of(&again).has_judged);
+    for phase in [Phase::Successful, Phase::Failed, Phase::Error] {
+        assert!(
+            RunView::of(&run(plan(), &[phase], None)).has_judged,
+            "{phase}"
+        );
+    }
+}
+
+#[test]
 fn a_window_is_seen_on_our_clock() {
     let view = RunView::of(&run(
         vec![metric("apdex", Some(60))],

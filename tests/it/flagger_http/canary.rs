@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{House, assert_is_plain, body, call, keep_template, newest_run};
+use super::{House, Stores, assert_is_plain, body, call, keep_template, newest_run};
 use crate::harness::{Served, simulated};
 
 /// How long Flagger waits between two rounds.
@@ -11,12 +11,10 @@ const ROUND: Duration = Duration::from_mins(1);
 /// More rounds than any rollout here takes.
 const MOST_ROUNDS: usize = 60;
 
-/// Flagger, as far as it calls: the traffic that the canary has, and the rounds that were halted.
+/// Flagger, as far as it calls. A service that keeps its runs in a file is started again before every call.
 struct Flagger<'h> {
     house: &'h House,
-    served: Served,
-    /// Whether the service is started again before every call.
-    restarts: bool,
+    served: Option<Served>,
     /// What was answered, but for the rounds in which nothing changed.
     answers: Vec<String>,
 }
@@ -29,24 +27,34 @@ enum Outcome {
 }
 
 impl<'h> Flagger<'h> {
-    async fn new(house: &'h House, restarts: bool) -> Self {
+    async fn new(house: &'h House) -> Self {
         let served = house.open().await;
         keep_template(&served).await;
         Self {
             house,
-            served,
-            restarts,
+            served: Some(served),
             answers: Vec::new(),
         }
     }
 
+    fn served(&self) -> &Served {
+        self.served.as_ref().expect("a service")
+    }
+
+    /// Has the service end, let go of its store, and start again.
+    async fn restart(&mut self) {
+        let mut before = self.served.take().expect("a service");
+        before.stop().await.expect("a clean stop");
+        drop(before);
+        self.served = Some(self.house.open().await);
+    }
+
     /// Whether the answer is yes, and its text.
     async fn ask(&mut self, hook: &str, checksum: &str, phase: &str) -> (bool, String) {
-        if self.restarts {
-            self.served.stop().await.expect("a clean stop");
-            self.served = self.house.open().await;
+        if matches!(self.house.kept, Stores::File(_)) {
+            self.restart().await;
         }
-        let answer = call(&self.served, hook, &body("reviews", checksum, phase)).await;
+        let answer = call(self.served(), hook, &body("reviews", checksum, phase)).await;
         assert_is_plain(&answer);
         assert!(matches!(answer.status, 200 | 403), "{hook}: {answer}");
         let line = format!("{hook} {}", answer.status);
@@ -94,37 +102,34 @@ impl<'h> Flagger<'h> {
     }
 
     async fn phase_of_newest(&self) -> String {
-        let run = newest_run(&self.served, "reviews").await;
-        let run = self.served.await_end(&run).await;
+        let run = newest_run(self.served(), "reviews").await;
+        let run = self.served().await_end(&run).await;
         run["status"]["phase"].as_str().expect("a phase").to_owned()
     }
 }
 
-async fn check_healthy(restarts: bool) {
-    let (setup, _sim) = simulated(&["reviews=healthy"]).await;
-    let house = House::of(&setup);
-    let mut flagger = Flagger::new(&house, restarts).await;
+async fn check_healthy(house: &House) {
+    let mut flagger = Flagger::new(house).await;
     let outcome = flagger.roll_out("v1", "v2").await;
     assert_eq!(outcome, Outcome::Promoted, "{:?}", flagger.answers);
     assert_eq!(flagger.phase_of_newest().await, "Successful");
 }
 
-async fn check_degraded_then_mended(restarts: bool) {
-    let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
-    let house = House::of(&setup);
-    let mut flagger = Flagger::new(&house, restarts).await;
+/// For a service that is degraded for its first hour.
+async fn check_degraded_then_mended(house: &House) {
+    let mut flagger = Flagger::new(house).await;
     let outcome = flagger.roll_out("v1", "v2").await;
     let Outcome::RolledBack(why) = &outcome else {
         panic!("{outcome:?}: {:?}", flagger.answers)
     };
     assert!(why.contains("Failed: "), "{why}");
-    let first = newest_run(&flagger.served, "reviews").await;
+    let first = newest_run(flagger.served(), "reviews").await;
     assert_eq!(flagger.phase_of_newest().await, "Failed");
 
     house.clock.sleep(Duration::from_hours(1)).await;
     let outcome = flagger.roll_out("v1", "v2").await;
     assert_eq!(outcome, Outcome::Promoted, "{:?}", flagger.answers);
-    let second = newest_run(&flagger.served, "reviews").await;
+    let second = newest_run(flagger.served(), "reviews").await;
     assert_ne!(
         first, second,
         "the same version tried again has its own run"
@@ -134,20 +139,24 @@ async fn check_degraded_then_mended(restarts: bool) {
 
 #[tokio::test]
 async fn a_healthy_version_is_promoted() {
-    check_healthy(false).await;
+    let (setup, _sim) = simulated(&["reviews=healthy"]).await;
+    check_healthy(&House::of(&setup)).await;
 }
 
 #[tokio::test]
-async fn a_healthy_version_is_promoted_whatever_restarts() {
-    check_healthy(true).await;
+async fn a_healthy_version_is_promoted_by_a_service_that_restarts_before_every_call() {
+    let (setup, _sim) = simulated(&["reviews=healthy"]).await;
+    check_healthy(&House::with_file(&setup)).await;
 }
 
 #[tokio::test]
 async fn a_degraded_version_goes_back_and_is_tried_again() {
-    check_degraded_then_mended(false).await;
+    let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
+    check_degraded_then_mended(&House::of(&setup)).await;
 }
 
 #[tokio::test]
-async fn a_degraded_version_goes_back_whatever_restarts() {
-    check_degraded_then_mended(true).await;
+async fn a_degraded_version_goes_back_by_a_service_that_restarts_before_every_call() {
+    let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
+    check_degraded_then_mended(&House::with_file(&setup)).await;
 }

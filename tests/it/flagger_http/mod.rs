@@ -11,7 +11,12 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use skygate::ports::{Clock, MetricSource, Records, Store};
+use skygate::domain::analysis::Analysis;
+use skygate::domain::fault::Faults;
+use skygate::domain::plan::{Overrides, Plan};
+use skygate::ports::{Clock, MetricSource};
+use skygate::store::{self, Kept};
+use tempfile::TempDir;
 
 use crate::harness::{Answer, Served, Setup};
 
@@ -19,30 +24,63 @@ use crate::harness::{Answer, Served, Setup};
 struct House {
     clock: Arc<dyn Clock>,
     source: Arc<dyn MetricSource>,
-    store: Arc<dyn Store>,
-    records: Arc<dyn Records>,
+    kept: Stores,
+}
+
+enum Stores {
+    /// In memory.
+    Open(Kept),
+    /// In a file of this folder, which is closed while no service is open.
+    File(TempDir),
 }
 
 impl House {
     fn of(setup: &Setup) -> Self {
+        let kept = Kept {
+            runs: Arc::clone(&setup.store),
+            records: Arc::clone(&setup.records),
+        };
+        Self::keeping(setup, Stores::Open(kept))
+    }
+
+    /// One that keeps everything in an SQLite file.
+    fn with_file(setup: &Setup) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::keeping(setup, Stores::File(folder))
+    }
+
+    fn keeping(setup: &Setup, kept: Stores) -> Self {
         Self {
             clock: Arc::clone(&setup.clock),
             source: Arc::clone(&setup.source),
-            store: Arc::clone(&setup.store),
-            records: Arc::clone(&setup.records),
+            kept,
         }
     }
 
     async fn open(&self) -> Served {
+        let kept = match &self.kept {
+            Stores::Open(kept) => kept.clone(),
+            Stores::File(folder) => {
+                let url = format!("sqlite:{}", folder.path().join("skygate.db").display());
+                store::open(&url, Arc::new(plan_again)).expect("nobody else has it open")
+            }
+        };
         let setup = Setup {
             clock: Arc::clone(&self.clock),
             source: Arc::clone(&self.source),
-            store: Arc::clone(&self.store),
-            records: Arc::clone(&self.records),
+            store: kept.runs,
+            records: kept.records,
             ..Setup::saying("S")
         };
         setup.start().await
     }
+}
+
+/// Plans a run that was kept as it was planned before.
+fn plan_again(analysis: &Analysis) -> Result<Plan, Faults> {
+    Plan::make_again(analysis, &Overrides::default(), &|_, _, _| {
+        Err("there are none".to_owned())
+    })
 }
 
 /// The template that the canaries are judged by, kept in the service: it goes on until it is concluded, and one failure is enough.

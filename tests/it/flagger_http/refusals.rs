@@ -35,6 +35,8 @@ async fn what_cannot_be_read() {
         ("event", &no_template, 200, "noted"),
         ("promote", &good, 404, "confirm-promotion"),
         ("rollout?template=x", &no_template, 403, "'x'"),
+        ("rollout?template=%ff", &good, 400, "no UTF-8 text"),
+        ("%ff", &good, 400, "no UTF-8 text"),
     ] {
         check(&served, &format!("/flagger/{path}"), sent, status, expected).await;
     }

@@ -1,0 +1,3 @@
+module skygate/peers/service
+
+go 1.24
