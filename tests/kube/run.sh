@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests against a real Kubernetes API server on loopback: builds it, starts it with an etcd, runs the tests, ends both.
 # Takes Go and Debian's packages. The first build takes minutes; it is kept in ~/.cache/skygate.
+# Ends with 77 where what it takes cannot be had here.
 # Whatever is started ends with this script, and by itself after twenty minutes should the script be killed.
 #   tests/kube/run.sh                   the tests of tests/it/kube
 #   tests/kube/run.sh COMMAND [ARG…]    COMMAND, with SKYGATE_TEST_KUBECONFIG set
@@ -14,14 +15,16 @@ mkdir -p "$cache"
 
 say() { printf 'kube: %s (%ss)\n' "$*" "$SECONDS" >&2; }
 fail() { printf 'kube: %s\n' "$*" >&2; exit 1; }
+skip() { printf 'kube: skipped: %s\n' "$*" >&2; exit 77; }
 
 # An API server of exactly these sources and this compiler.
 build_apiserver() {
-    command -v go >/dev/null || fail "no Go here: install it (1.26 or newer), it builds the API server"
+    command -v go >/dev/null || skip "no Go here: install it (1.26 or newer), it builds the API server"
     local sources=tests/kube/apiserver hash
     hash=$(cd "$sources" && { go version; cat go.mod go.sum main.go; } | sha256sum | cut -c1-16)
     apiserver="$cache/kube-apiserver-$version-$hash"
     [ -x "$apiserver" ] && return
+    timeout 600 go mod download -C "$sources" || skip "the modules of the API server cannot be had"
     say "building kube-apiserver $version, once; this takes minutes"
     timeout 2400 go build -C "$sources" -mod=readonly -trimpath \
         -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$version" -o "$apiserver.new" .
@@ -44,7 +47,7 @@ find_etcd() {
         fetch() { timeout 300 apt-get -qq -o APT::Sandbox::User=root download etcd-server; }
         fetch 2>/dev/null || { timeout 300 apt-get -qq update && fetch; }
         dpkg-deb -x etcd-server_*.deb unpacked
-    )
+    ) || skip "there is no etcd here, and Debian's package cannot be had"
     rm -rf "$cache/etcd"
     mv "$folder/unpacked" "$cache/etcd"
     rm -rf "$folder"
