@@ -41,7 +41,7 @@ pub struct App {
 }
 
 /// So many requests for a measurement are served at a time; others wait for their turn.
-const MEASURED_AT_ONCE: usize = 64;
+const MEASURED_AT_ONCE: usize = 512;
 
 /// The ports that handlers use themselves.
 #[derive(Clone, Debug)]

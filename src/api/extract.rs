@@ -22,6 +22,9 @@ use crate::domain::run::RunId;
 /// The longest body of a request that is no file of templates: 1 MiB.
 const LONGEST_BODY: usize = 1 << 20;
 
+/// The longest body of a hook, 64 KiB: its token may stand within, so that anybody's is read. Flagger's are below 4 KiB.
+const LONGEST_HOOK: usize = 64 << 10;
+
 /// The most parameters that are read.
 const MOST_PARAMETERS: usize = 100;
 
@@ -94,7 +97,7 @@ impl FromRequest<Arc<App>> for Unread {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        text(app, request, LONGEST_BODY).await.map(Self)
+        text(app, request, LONGEST_HOOK).await.map(Self)
     }
 }
 

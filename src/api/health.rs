@@ -139,9 +139,9 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Rea
     if !app.health.is_engine_running.load(Ordering::Relaxed) {
         problems.push("the engine is not running: no run is judged".to_owned());
     }
-    let asked = tokio::time::timeout(STORE_WITHIN, app.ports.store.next_due()).await;
+    let asked = tokio::time::timeout(STORE_WITHIN, app.ports.store.probe()).await;
     match asked {
-        Ok(Ok(_)) => {}
+        Ok(Ok(())) => {}
         // Paths and causes are for the log.
         Ok(Err(failure)) => {
             tracing::warn!(error = %failure, "the store failed a readiness check: {failure}");

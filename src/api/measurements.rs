@@ -130,7 +130,10 @@ async fn take<'p>(
         } else {
             None
         };
-        let reading = reading.unwrap_or_else(|| too_late(metric, has_turn));
+        let reading = reading.unwrap_or_else(|| {
+            let trouble = app.planner.source.trouble(&metric.source);
+            too_late(metric, has_turn, trouble)
+        });
         let finished_at = app.ports.clock.now();
         let measurement = judge(metric, reading, 1, started_at, finished_at, &plan.masker);
         (*metric, measurement)
@@ -139,15 +142,27 @@ async fn take<'p>(
 }
 
 /// What there is to say of a metric that was not read in time.
-fn too_late(metric: &MetricPlan, was_asked: bool) -> Reading {
-    let message = if was_asked {
-        format!(
-            "the OAP did not answer within {WITHIN:?}, which is all that a single measurement has"
-        )
-    } else {
-        format!(
-            "too many measurements are asked for at a time: this one had no turn within {WITHIN:?}"
-        )
+fn too_late(metric: &MetricPlan, was_asked: bool, trouble: Option<SourceError>) -> Reading {
+    let error = match trouble {
+        _ if !was_asked => SourceError {
+            class: ErrorClass::Unreachable,
+            message: format!(
+                "too many measurements are asked for at a time: this one had no turn within {WITHIN:?}"
+            ),
+        },
+        Some(trouble) => SourceError {
+            class: trouble.class,
+            message: format!(
+                "{}; it was asked again for {WITHIN:?}, which is all that a single measurement has",
+                trouble.message
+            ),
+        },
+        None => SourceError {
+            class: ErrorClass::Unreachable,
+            message: format!(
+                "the OAP did not answer within {WITHIN:?}, which is all that a single measurement has"
+            ),
+        },
     };
     Reading {
         server: match &metric.source.server {
@@ -160,10 +175,7 @@ fn too_late(metric: &MetricPlan, was_asked: bool) -> Reading {
         },
         window: None,
         time: None,
-        answer: Err(SourceError {
-            class: ErrorClass::Unreachable,
-            message,
-        }),
+        answer: Err(error),
     }
 }
 

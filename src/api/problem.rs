@@ -16,6 +16,9 @@ use crate::domain::fault::{Fault, Faults};
 use crate::ports::StoreError;
 use crate::secrets::without_url_credentials;
 
+/// So many faults are told of in one answer.
+const MOST_FAULTS: usize = 200;
+
 /// What kind of failure it is; its type, title and status follow from that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -284,9 +287,11 @@ impl Problem {
             title: self.kind.title(),
             status: self.kind.status().as_u16(),
             detail: without_url_credentials(&self.detail).into_owned(),
+            // The detail tells how many there are.
             faults: self
                 .faults
                 .iter()
+                .take(MOST_FAULTS)
                 .map(|fault| FaultView {
                     path: without_url_credentials(&fault.path),
                     message: without_url_credentials(&fault.message),

@@ -44,7 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4_096,
-            head_within: Duration::from_secs(20),
+            head_within: Duration::from_secs(5),
             write_within: Duration::from_secs(30),
             drain_within: Duration::from_secs(10),
         }

@@ -48,8 +48,9 @@ const LEASE: Duration = Duration::from_mins(2);
 /// How often a lease is renewed, in real time, while a measurement takes that long.
 const RENEWAL: Duration = Duration::from_secs(30);
 
-/// How many runs one engine works on at a time.
-const WORKERS: usize = 256;
+/// How many runs one engine works on at a time. Nearly all of that is waiting: for an OAP's turn, and for half a minute for one that is away.
+/// Whoever else is due shall not wait for that.
+const WORKERS: usize = 2_048;
 
 /// How long to wait before the store is asked again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);

@@ -206,6 +206,12 @@ impl MetricSource for Oap {
     fn admits(&self, source: &SourcePlan) -> Result<(), SourceError> {
         self.address(source).map(drop).map_err(SourceError::from)
     }
+
+    fn trouble(&self, source: &SourcePlan) -> Option<SourceError> {
+        let server = self.server(source).ok()?;
+        let error = server.trouble()?;
+        Some(server.report(error))
+    }
 }
 
 /// Reads from `server`, and notes in `reading` what is known by then, whether an answer comes of it or not.

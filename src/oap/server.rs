@@ -51,6 +51,11 @@ impl Server {
         self.withheld.then_some(WITHHELD)
     }
 
+    /// How it was last asked in vain; `None` where it answers.
+    pub(super) fn trouble(&self) -> Option<OapError> {
+        self.transport.trouble()
+    }
+
     /// Its address as people may see it.
     pub(super) fn shown(&self) -> &str {
         self.transport.server()

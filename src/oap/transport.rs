@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -107,6 +107,7 @@ impl Transport {
                 server: address.shown().into(),
                 timeout,
                 clock,
+                trouble: Mutex::default(),
             }),
             under_way: Mutex::default(),
         }
@@ -115,6 +116,11 @@ impl Transport {
     /// Its address as people may see it.
     pub(super) fn server(&self) -> &str {
         &self.wire.server
+    }
+
+    /// How the latest try failed; `None` where it didn't.
+    pub(super) fn trouble(&self) -> Option<OapError> {
+        self.wire.trouble().clone()
     }
 
     /// Sends `body`, or waits with those who have sent the same and have no answer yet.
@@ -154,18 +160,28 @@ struct Wire {
     server: Arc<str>,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    /// How the latest try failed, until one succeeds.
+    trouble: Mutex<Option<OapError>>,
 }
 
 impl Wire {
+    fn trouble(&self) -> MutexGuard<'_, Option<OapError>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn ask(&self, body: Arc<str>) -> Result<Arc<Exchange>, OapError> {
         let begun = self.clock.now();
         let mut tries = 0;
         loop {
             tries += 1;
             let error = match self.try_once(Arc::clone(&body)).await {
-                Ok(exchange) => return Ok(Arc::new(exchange)),
+                Ok(exchange) => {
+                    *self.trouble() = None;
+                    return Ok(Arc::new(exchange));
+                }
                 Err(error) => error,
             };
+            *self.trouble() = Some(error.clone());
             let wait = BACKOFF.after(tries, &body);
             let spent = self.clock.now().duration_since(begun);
             let too_late = spent.saturating_add(signed(wait)) > signed(RETRY_FOR);

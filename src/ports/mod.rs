@@ -58,6 +58,12 @@ pub trait MetricSource: Debug + Send + Sync {
         let _ = source;
         Ok(())
     }
+
+    /// What went wrong when `source` was last asked, where it is being asked again: for whoever doesn't wait for the end of that.
+    fn trouble(&self, source: &SourcePlan) -> Option<SourceError> {
+        let _ = source;
+        None
+    }
 }
 
 /// The moment that a reading is about.

@@ -69,6 +69,9 @@ pub trait Store: Debug + Send + Sync {
     /// Has the lease end at `until` instead. [`StoreError::LeaseLost`] where somebody else has it by now.
     async fn renew(&self, lease: Lease, id: &RunId, until: Timestamp) -> Result<(), StoreError>;
 
+    /// Whether it can be written to: something is, of which nothing is left.
+    async fn probe(&self) -> Result<(), StoreError>;
+
     /// When the next run is due; `None` where nothing is.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 }

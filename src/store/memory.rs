@@ -271,6 +271,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.runs().agenda.first().map(|(at, _)| *at))
     }

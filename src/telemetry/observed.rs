@@ -42,6 +42,10 @@ impl MetricSource for ObservedSource {
     fn admits(&self, source: &SourcePlan) -> Result<(), SourceError> {
         self.source.admits(source)
     }
+
+    fn trouble(&self, source: &SourcePlan) -> Option<SourceError> {
+        self.source.trouble(source)
+    }
 }
 
 /// A store whose calls are timed: one of runs, or one of records.
@@ -138,6 +142,10 @@ impl<S: Store + ?Sized> Store for ObservedStore<S> {
     async fn renew(&self, lease: Lease, id: &RunId, until: Timestamp) -> Result<(), StoreError> {
         self.timed("renew", self.store.renew(lease, id, until))
             .await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.timed("probe", self.store.probe()).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

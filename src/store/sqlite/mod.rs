@@ -60,7 +60,7 @@ pub struct SqliteStore {
     readers: Option<Readers>,
     writer: Writer,
     // Dropped last: whoever waits for the file finds it closed.
-    _file: Option<OwnFile>,
+    file: Option<OwnFile>,
 }
 
 impl SqliteStore {
@@ -117,7 +117,7 @@ impl SqliteStore {
             plans,
             readers,
             writer: writer.map_err(no_thread)?,
-            _file: file,
+            file,
         })
     }
 
@@ -281,6 +281,21 @@ impl Store for SqliteStore {
         } else {
             Err(self.not_held(id).await)
         }
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        // What is written to a file without a name is lost with the process, and the system has no complaint.
+        if let Some(file) = &self.file
+            && !file.path().exists()
+        {
+            let path = file.path().display();
+            return Err(StoreError::Broken(format!(
+                "`{path}` is gone: put it back or start the service anew"
+            )));
+        }
+        self.writer
+            .ask(|connection, _| Ok(schema::touch(connection)?))
+            .await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -80,7 +80,7 @@ async fn a_store_in_trouble_is_told_and_survived() {
     assert_eq!(served.get("/api/v1/runs").await.status, 200);
 
     // The engine asks this too, and goes on asking.
-    store.fail("next_due", 100);
+    store.fail("probe", 100);
     let answer = served.get("/readyz").await;
     assert_eq!(answer.status, 503, "{answer}");
     assert!(answer.body.contains("the store fails"), "{answer}");

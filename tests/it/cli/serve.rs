@@ -1,6 +1,7 @@
 //! The service as a process: what its operator relies on.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -416,4 +417,36 @@ fn a_port_that_is_taken_is_said_so() {
         stable(&ended.stderr).contains("failed to listen on 127.0.0.1:PORT"),
         "{ended:?}"
     );
+}
+
+/// Whoever measures once doesn't wait for the last of the tries, and is told all the same what went wrong.
+#[tokio::test]
+async fn what_went_wrong_is_told_within_eight_seconds() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = nobody.local_addr().expect("an address");
+    drop(nobody);
+    let prod = format!("prod=http://{address}");
+    let serving = Serving::start(&["--store", "memory:", "--oap", &prod]);
+    let answer = serving.post("/api/v1/measurements", &body("5h", "")).await;
+    let told = answer.json()["explanation"].to_string();
+    assert!(told.contains("refused"), "{answer}");
+    assert!(told.contains("it was asked again for 7.5s"), "{answer}");
+}
+
+/// What can be read may still not be written.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_store_without_a_file_is_not_ready() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = format!("sqlite:{}/skygate.db", folder.path().display());
+    let serving = Serving::start(&["--store", &store]);
+    assert_eq!(serving.get("/readyz").await.status, 200);
+    for file in fs::read_dir(folder.path()).expect("a folder") {
+        fs::remove_file(file.expect("a file").path()).expect("removed");
+    }
+    let answer = serving.get("/readyz").await;
+    assert_eq!(answer.status, 503, "{answer}");
+    assert!(answer.body.contains("the store fails"), "{answer}");
+    assert_eq!(serving.get("/healthz").await.status, 200);
+    serving.stop("TERM");
 }

@@ -224,7 +224,7 @@ async fn a_lease_that_can_not_be_renewed_in_time_is_lost_quietly(make: Make) {
 }
 
 async fn more_runs_than_workers_are_all_measured(make: Make) {
-    const RUNS: usize = 700;
+    const RUNS: usize = 5_000;
     let looping = looping(make, "S", 10);
     let plan = every_minute("count: 1");
     let mut ids = Vec::new();
@@ -237,7 +237,7 @@ async fn more_runs_than_workers_are_all_measured(make: Make) {
     let stage = looping.end().await;
     let asked = stage.source.moments();
     assert_eq!(asked.len(), RUNS);
-    // Three rounds, as there are 256 workers.
-    assert_eq!(asked.iter().filter(|at| **at == 0).count(), 256);
+    // Three rounds, as there are 2,048 workers.
+    assert_eq!(asked.iter().filter(|at| **at == 0).count(), 2_048);
     assert_eq!(asked.last(), Some(&20));
 }

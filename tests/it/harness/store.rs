@@ -218,6 +218,10 @@ impl Store for FaultyStore {
         self.call("renew", self.inner.renew(lease, id, until)).await
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.call("probe", self.inner.probe()).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.call("next_due", self.inner.next_due()).await
     }
