@@ -344,6 +344,9 @@ impl Written {
             return Err("has more than a name, a scope and a token");
         }
         let digest = match (self.token, self.sha256) {
+            (Some(token), None) if token.starts_with("CHANGE-ME") => {
+                return Err("its token is that of an example: put one of your own in its place");
+            }
             (Some(token), None) if token.len() < SHORTEST_TOKEN => {
                 return Err("its token is shorter than 16 bytes, and could be guessed");
             }
@@ -422,6 +425,10 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
         };
         check("", "no token in it");
+        check(
+            "ci run CHANGE-ME-pipelines",
+            "entry 1: its token is that of an example",
+        );
         check("ci run hunter2", "entry 1: its token is shorter");
         check("ci run", "entry 1: expected either a token");
         check(

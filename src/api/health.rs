@@ -12,9 +12,13 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::App;
+use super::problem::{Kind, Problem};
 
 /// How long the store may take to answer before the service counts as not ready.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How many callers may wait at a time: fewer than there are connections, of which probes need some.
+const MOST_WAITING: usize = 3_000;
 
 /// How the service does, as its parts know it.
 #[derive(Debug)]
@@ -63,6 +67,20 @@ impl Health {
     pub(super) fn waits(&self) -> Waits<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waits(self)
+    }
+
+    /// Refuses one more caller who would wait where so many do that others might find no connection.
+    pub(super) fn refuse_to_wait(&self) -> Result<(), Problem> {
+        if self.waiting() < MOST_WAITING {
+            return Ok(());
+        }
+        let problem = Problem::new(
+            Kind::TooMany,
+            format!(
+                "{MOST_WAITING} callers wait already, which is as many as this service takes; ask without waiting"
+            ),
+        );
+        Err(problem.retry_after(Duration::from_secs(10)))
     }
 }
 

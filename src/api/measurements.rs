@@ -82,6 +82,7 @@ pub(super) async fn measure(
     Document(mut body): Document,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + WITHIN;
+    without_credentials(&mut body);
     if let Some(spec) = body.get_mut("spec") {
         without_credentials(spec);
     }

@@ -332,14 +332,19 @@ pub(super) fn without_credentials(spec: &mut Value) -> bool {
         Regex::new("^([^/?#]*://)[^/?#]*@").expect("a constant that its test compiles")
     });
     let mut found = false;
-    let metrics = spec.get_mut("metrics").and_then(Value::as_array_mut);
-    for metric in metrics.into_iter().flatten() {
-        let address = metric.pointer_mut("/provider/skywalking/address");
-        if let Some(Value::String(address)) = address
-            && CREDENTIALS.is_match(address)
-        {
-            *address = CREDENTIALS.replace(address, "$1").into_owned();
-            found = true;
+    for (list, place) in [
+        ("metrics", "/provider/skywalking/address"),
+        // An address may be made of them.
+        ("args", "/value"),
+    ] {
+        let items = spec.get_mut(list).and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten() {
+            if let Some(Value::String(text)) = item.pointer_mut(place)
+                && CREDENTIALS.is_match(text)
+            {
+                *text = CREDENTIALS.replace(text, "$1").into_owned();
+                found = true;
+            }
         }
     }
     found
@@ -589,11 +594,22 @@ mod tests {
     use super::*;
 
     fn check(address: &str, expected: &str) {
-        let mut spec = json!({"metrics": [{"provider": {"skywalking": {"address": address}}}, {}]});
-        let found = without_credentials(&mut spec);
-        let kept = &spec["metrics"][0]["provider"]["skywalking"]["address"];
-        assert_eq!(kept, expected);
-        assert_eq!(found, address != expected);
+        let metric = json!({"provider": {"skywalking": {"address": address}}});
+        let argument = json!({"name": "oap", "value": address});
+        for (mut spec, place) in [
+            (
+                json!({"metrics": [metric, {}]}),
+                "/metrics/0/provider/skywalking/address",
+            ),
+            (
+                json!({"args": [{"name": "none"}, argument]}),
+                "/args/1/value",
+            ),
+        ] {
+            let found = without_credentials(&mut spec);
+            assert_eq!(spec.pointer(place), Some(&json!(expected)));
+            assert_eq!(found, address != expected);
+        }
     }
 
     #[test]

@@ -564,12 +564,12 @@ fn the_examples_of_secrets_are_what_the_service_mounts() {
         assert!(set.contains(name), "{name} is mounted nowhere");
     }
     let tokens = secrets[0].string_data.as_ref().expect("data")["tokens"].clone();
-    assert_eq!(
-        skygate::api::Tokens::parse(&tokens)
-            .expect("tokens")
-            .count(),
-        3
-    );
+    // As they stand they are nobody's.
+    let parse = skygate::api::Tokens::parse;
+    let error = parse(&tokens).expect_err("examples").to_string();
+    assert!(error.contains("that of an example"), "{error}");
+    let changed = tokens.replace("CHANGE-ME", "0123456789abcdef");
+    assert_eq!(parse(&changed).expect("tokens").count(), 3);
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(in crate::api) async fn get(
     let Some(wait) = wait else {
         return Ok(written(&app, &kept).unless_known(&headers));
     };
+    app.health.refuse_to_wait()?;
+    let _waits = app.health.waits();
     let seen = tag(&kept.desk);
     let is_seen = |kept: &Kept| {
         if headers.contains_key(IF_NONE_MATCH) {

@@ -65,6 +65,7 @@ pub(in crate::api) async fn create(
     Document(mut body): Document,
 ) -> Result<Response, Problem> {
     let request = request_key(&headers, &caller, "runs", &body)?;
+    without_credentials(&mut body);
     if let Some(spec) = body.get_mut("spec") {
         without_credentials(spec);
     }
@@ -124,8 +125,8 @@ pub(super) async fn begin(
     {
         return outcome(before, RunId(String::new()));
     }
-    app.refuse_too_many().await?;
     let run = make.await?;
+    app.refuse_too_many().await?;
     let id = &run.id;
     let inserted = app.engine.start_once(&run, request.as_ref()).await?;
     if inserted == Inserted::New {

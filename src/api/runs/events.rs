@@ -51,6 +51,7 @@ pub(in crate::api) async fn events(
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
+    app.health.refuse_to_wait()?;
     let feed = Feed {
         app,
         watched,

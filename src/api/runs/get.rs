@@ -46,6 +46,7 @@ pub(in crate::api) async fn get(
     let Some(wait) = wait else {
         return Ok(now.unless_known(&headers));
     };
+    app.health.refuse_to_wait()?;
     let names_what_it_has = headers.contains_key(IF_NONE_MATCH);
     let seen = |run: &Arc<Run>| {
         let written = app.renderings.of(run);

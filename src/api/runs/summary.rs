@@ -44,6 +44,7 @@ pub(in crate::api) async fn summary(
     let Some(wait) = wait else {
         return Ok(written(watched.run()).unless_known(&headers));
     };
+    app.health.refuse_to_wait()?;
     // A summary has a tag of its own: the run may change where what is in its summary doesn't.
     let names_what_it_has = headers.contains_key(IF_NONE_MATCH);
     let tag = app.renderings.of(watched.run()).tag;
