@@ -292,7 +292,7 @@ async fn unanswered(app: &App, plan: &Plan, deadline: Instant) -> Vec<String> {
     let reading = counting.map(async |metric| {
         let reading = app.planner.source.read(&metric.source, Moment::default());
         let error = reading.await.answer.err()?;
-        let message = plan.masker.mask(&error.message);
+        let message = error.shown(&plan.masker);
         Some(format!("metric \"{}\": {message}", metric.name))
     });
     let read = timeout_at(deadline, join_all(reading)).await;

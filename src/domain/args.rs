@@ -359,6 +359,12 @@ impl Masker {
         masked
     }
 
+    /// Whether a secret is in `text`. Then nothing that is computed or quoted from it may be told: a part of a secret, or one in capitals,
+    /// is not found any more.
+    pub fn finds_in(&self, text: &str) -> bool {
+        self.mask(text) != text
+    }
+
     /// Where beginnings of secrets stand before a cut.
     fn cut_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, usize)> + 'a {
         text.match_indices('…').filter_map(|(cut, _)| {
@@ -394,6 +400,8 @@ fn variants(secret: String) -> Vec<String> {
     let collapsed = secret.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut variants = vec![
         escaped(&secret),
+        in_quotes(&secret),
+        in_block(&secret),
         percent_encoded(&secret),
         shown(&secret).trim_matches('`').to_owned(),
     ];
@@ -418,7 +426,32 @@ pub(super) fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// `secret` as it stands between the quotes of a JSON or GraphQL string.
+/// `text` as a query has it between the quotes of a string.
+pub(super) fn in_quotes(text: &str) -> String {
+    use std::fmt::Write;
+    let mut written = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' => written.push_str("\\\""),
+            '\\' => written.push_str("\\\\"),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            control if control.is_control() => {
+                write!(written, "\\u{:04X}", u32::from(control)).expect("a string takes any text");
+            }
+            other => written.push(other),
+        }
+    }
+    written
+}
+
+/// `text` as a query has it in a block string.
+pub(super) fn in_block(text: &str) -> String {
+    text.replace(r#"""""#, r#"\""""#)
+}
+
+/// `secret` as it stands between the quotes of a JSON string.
 fn escaped(secret: &str) -> String {
     let quoted = serde_json::Value::from(secret).to_string();
     quoted[1..quoted.len() - 1].to_owned()

@@ -34,6 +34,7 @@ use super::window::Step;
 #[derive(Clone, Debug)]
 pub struct Condition {
     program: Program,
+    keeps_back: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -299,7 +300,20 @@ impl Condition {
     }
 
     fn of(program: Program) -> Self {
-        Self { program }
+        Self {
+            program,
+            keeps_back: false,
+        }
+    }
+
+    /// The same for a secret in it, or in what it is evaluated over: it tells whether it holds, and nothing of why or why not.
+    /// Anything that it computes, quotes or cuts may be a part of the secret, which nothing would mask.
+    #[must_use]
+    pub fn keeping_back(self) -> Self {
+        Self {
+            keeps_back: true,
+            ..self
+        }
     }
 
     /// What it is written in.
@@ -320,20 +334,36 @@ impl Condition {
 
     /// Whether it holds for `scope`. Anything but a boolean is an error, as is whatever Argo, or CEL, calls one.
     pub fn holds(&self, scope: &Scope<'_>) -> Result<bool, ConditionError> {
-        match &self.program {
+        let holds = match &self.program {
             Program::Expr(program) => program.holds(scope),
             Program::Cel(program) => program.holds(scope),
-        }
+        };
+        holds.map_err(|error| {
+            if self.keeps_back {
+                ConditionError::new(0, KEPT_BACK)
+            } else {
+                error
+            }
+        })
     }
 
     /// Why it holds or doesn't, or why it cannot be evaluated; the work is done only when somebody asks.
     pub fn reason(&self, scope: &Scope<'_>) -> Reason {
+        if self.keeps_back {
+            return Reason {
+                text: KEPT_BACK.to_owned(),
+                points: Vec::new(),
+            };
+        }
         match &self.program {
             Program::Expr(program) => program.reason(scope),
             Program::Cel(program) => program.reason(scope),
         }
     }
 }
+
+/// What is told instead of a reason.
+const KEPT_BACK: &str = "the reason is kept back: it would quote a secret";
 
 /// Messages quote what was written and what was measured, which may have lines and be long.
 fn one_line(text: String) -> String {

@@ -4,6 +4,8 @@
 //! is Error. Failed means that the condition was evaluated and not met. Whether there was data at all is asked before any condition.
 //! Source of the rules on two conditions: Argo Rollouts' `EvaluateResult`, as `tests/data/conformance/evaluate_result.json` records it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
@@ -148,6 +150,8 @@ pub fn judge(
             String::new(),
         ),
         Ok(answer) => {
+            let discreet = repeats_secret(&answer, masker).then(|| keeping_back(metric));
+            let metric = discreet.as_ref().unwrap_or(metric);
             let verdict = judge_answer(metric, &answer, zone, finished_at, &mut explanation);
             let value = value_text(&answer.result, masker);
             explanation.series = answer.series;
@@ -187,6 +191,26 @@ fn failed_to_measure(
         phase: Phase::Error,
         counts: true,
         message: error.shown(masker),
+    }
+}
+
+/// Whether the OAP repeats a secret that it was asked with. Nothing masks what a condition makes of it.
+fn repeats_secret(answer: &Answer, masker: &Masker) -> bool {
+    let names = || answer.series.iter().map(|series| series.name.as_str());
+    !masker.is_empty()
+        && (masker.finds_in(&answer.result.to_string()) || names().any(|it| masker.finds_in(it)))
+}
+
+/// `metric` with conditions that tell no reasons.
+fn keeping_back(metric: &MetricPlan) -> MetricPlan {
+    let discreet = |condition: &Option<Arc<Condition>>| {
+        let condition = condition.as_deref().cloned();
+        condition.map(|it| Arc::new(it.keeping_back()))
+    };
+    MetricPlan {
+        success: discreet(&metric.success),
+        failure: discreet(&metric.failure),
+        ..metric.clone()
     }
 }
 

@@ -163,6 +163,12 @@ pub enum OapError {
     /// An answer that can't be judged, as `answer` found.
     #[error(transparent)]
     Answer(#[from] SourceError),
+    /// What [`OapError::without_quotes`] leaves of an error about the question itself.
+    #[error("{}; more is kept back, for a secret is in what was asked", in_general(*.class))]
+    KeptBack {
+        /// What it is about.
+        class: ErrorClass,
+    },
 }
 
 impl OapError {
@@ -195,7 +201,7 @@ impl OapError {
                 Some(_) => ErrorClass::Unsupported,
                 None => ErrorClass::BadQuery,
             },
-            Self::Graphql { class, .. } => *class,
+            Self::Graphql { class, .. } | Self::KeptBack { class } => *class,
             Self::Answer(error) => error.class,
         }
     }
@@ -219,7 +225,8 @@ impl OapError {
             | Self::NoTime { .. }
             | Self::UndefinedField { .. }
             | Self::Graphql { .. }
-            | Self::Answer(_) => false,
+            | Self::Answer(_)
+            | Self::KeptBack { .. } => false,
         }
     }
 
@@ -237,6 +244,44 @@ impl OapError {
             *tries = count;
         }
         self
+    }
+
+    /// The same without a word of the question or of what was said to it. Where a secret was asked with, either may have a part of it.
+    pub(super) fn without_quotes(self) -> Self {
+        match self {
+            Self::UndefinedField { .. }
+            | Self::Graphql { .. }
+            | Self::NotGraphql { .. }
+            | Self::Answer(_)
+            | Self::KeptBack { .. } => Self::KeptBack {
+                class: self.class(),
+            },
+            Self::Status {
+                server,
+                status,
+                tries,
+                said: _,
+            } => Self::Status {
+                server,
+                status,
+                tries,
+                said: String::new(),
+            },
+            // Of the server, the way to it and our own settings alone.
+            Self::Address(_)
+            | Self::Options(_)
+            | Self::UnknownName { .. }
+            | Self::NotNamed { .. }
+            | Self::Client(_)
+            | Self::Connection { .. }
+            | Self::Timeout { .. }
+            | Self::TookTooLong { .. }
+            | Self::Tls { .. }
+            | Self::Redirect { .. }
+            | Self::TooLarge { .. }
+            | Self::NoResults
+            | Self::NoTime { .. } => self,
+        }
     }
 
     /// A status that is none of GraphQL's.
@@ -283,6 +328,20 @@ impl From<OapError> for SourceError {
             class: error.class(),
             message: error.to_string(),
         }
+    }
+}
+
+/// What an error of `class` is, whatever was asked.
+fn in_general(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Unreachable => "the OAP did not answer",
+        ErrorClass::Refused => "the OAP refused to answer",
+        ErrorClass::Malformed => "the answer is none that can be read",
+        ErrorClass::BadQuery => "the OAP says that what is asked is wrong",
+        ErrorClass::UnknownMetric => "the OAP knows no such metric",
+        ErrorClass::IncompleteEntity => "the entity lacks what its scope needs",
+        ErrorClass::WrongKindOfMetric => "a metric is read as one of another kind",
+        ErrorClass::Unsupported => "the OAP is too old for what is asked",
     }
 }
 

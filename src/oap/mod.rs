@@ -96,10 +96,10 @@ impl Oap {
         if server.withheld().is_some() {
             findings.push(Finding::CredentialsWithheld);
         }
-        let looked = preflight::look(&server, &source.ask, &mut findings);
+        let looked = preflight::look(&server, source, &mut findings);
         let looked = tokio::time::timeout(self.patience(), looked).await;
         if let Err(error) = looked.unwrap_or_else(|_| Err(self.took_too_long(&server))) {
-            findings.push(Finding::Fault(server.report(error)));
+            findings.push(Finding::Fault(server.report(error, source)));
         }
         if !findings.iter().any(Finding::is_fault) {
             let reading = self.read(source, Moment::default()).await;
@@ -199,7 +199,7 @@ impl MetricSource for Oap {
         let answer = read(&server, source, moment, &mut reading);
         let answer = tokio::time::timeout(self.patience(), answer).await;
         let answer = answer.unwrap_or_else(|_| Err(self.took_too_long(&server)));
-        reading.answer = answer.map_err(|error| server.report(error));
+        reading.answer = answer.map_err(|error| server.report(error, source));
         reading
     }
 
@@ -248,7 +248,7 @@ async fn read(
         prepend(&choice.stale, series, &window);
     }
     if answer.series.iter().any(answer::proves_nothing) {
-        let unseen = server.unseen_services(&source.ask).await;
+        let unseen = server.unseen_services(source).await;
         if !unseen.is_empty() {
             answer::read_zeros_as_gaps(&mut answer, source.gaps);
         }

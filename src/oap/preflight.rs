@@ -10,7 +10,7 @@ use super::error::OapError;
 use super::server::{Server, WITHHELD, services, unseen};
 use super::skew_text;
 use crate::domain::args::Masker;
-use crate::domain::plan::Ask;
+use crate::domain::plan::{Ask, SourcePlan};
 use crate::domain::reading::{Answer, SourceError};
 use crate::domain::window::OapTime;
 
@@ -126,13 +126,13 @@ impl fmt::Display for Finding {
 /// Finds out what can be known without the moment. Ends where the server is out of reach or doesn't tell its time.
 pub(super) async fn look(
     server: &Server,
-    ask: &Ask,
+    source: &SourcePlan,
     findings: &mut Vec<Finding>,
 ) -> Result<(), OapError> {
     let knowledge = server.knowledge();
     findings.push(Finding::Version(knowledge.version().await?));
     findings.push(Finding::Time(knowledge.time().await?));
-    if let Ask::Query(query) = ask {
+    if let Ask::Query(query) = &source.ask {
         if !knowledge.extras().await?.is_empty_value {
             findings.push(Finding::ZeroLooksLikeNothing);
         }
@@ -143,10 +143,10 @@ pub(super) async fn look(
         findings.extend(known.map(|(name, _)| Finding::Metric(name.clone())));
         if let Err(error) = answer::check_kinds(query, &types) {
             let error = server.with_nearest(error).await;
-            findings.push(Finding::Fault(server.report(error)));
+            findings.push(Finding::Fault(server.report(error, source)));
         }
     }
-    for name in services(ask) {
+    for name in services(&source.ask) {
         // A gateway may let nobody look up services; that says nothing about the metrics.
         let Ok(is_known) = knowledge.knows_service(name).await else {
             continue;
@@ -155,7 +155,7 @@ pub(super) async fn look(
         findings.push(if is_known {
             Finding::Service(name)
         } else {
-            let nearest = knowledge.nearest_service(&name).await;
+            let nearest = server.nearest_service(source, &name).await;
             Finding::UnseenService { name, nearest }
         });
     }

@@ -169,22 +169,34 @@ impl Server {
         }
     }
 
-    /// A note for each service of `ask` that the server never saw: a likely reason for a lack of data, and no more than that.
-    pub(super) async fn unseen_services(&self, ask: &Ask) -> Vec<String> {
+    /// The service nearest to `name` of `source`; none where that may be nearly a secret.
+    pub(super) async fn nearest_service(&self, source: &SourcePlan, name: &str) -> Option<String> {
+        if source.holds_secret {
+            return None;
+        }
+        self.knowledge.nearest_service(name).await
+    }
+
+    /// A note for each service of `source` that the server never saw: a likely reason for a lack of data, and no more than that.
+    pub(super) async fn unseen_services(&self, source: &SourcePlan) -> Vec<String> {
         let mut notes = Vec::new();
-        for name in services(ask) {
+        for name in services(&source.ask) {
             if matches!(self.knowledge.knows_service(name).await, Ok(false)) {
-                let nearest = self.knowledge.nearest_service(name).await;
+                let nearest = self.nearest_service(source, name).await;
                 notes.push(unseen(name, nearest.as_deref()));
             }
         }
         notes
     }
 
-    /// An error as it leaves us: without secrets, and with what it makes doubtful forgotten.
-    pub(super) fn report(&self, error: OapError) -> SourceError {
+    /// An error of `source` as it leaves us: without secrets, and with what it makes doubtful forgotten.
+    pub(super) fn report(&self, error: OapError, source: &SourcePlan) -> SourceError {
         self.knowledge.doubt(&error);
-        let error = SourceError::from(error);
+        let error = SourceError::from(if source.holds_secret {
+            error.without_quotes()
+        } else {
+            error
+        });
         let mut message = self.masker.mask(&error.message);
         if self.withheld && error.class == ErrorClass::Refused {
             message = format!("{message}; {WITHHELD}");

@@ -193,6 +193,8 @@ pub struct SourcePlan {
     pub window: WindowSpec,
     /// What a point without data is to conditions.
     pub gaps: Gaps,
+    /// Whether a secret is in what is asked. Then no error quotes the question, or what an OAP says of it.
+    pub holds_secret: bool,
 }
 
 /// An OAP, as a template names it.

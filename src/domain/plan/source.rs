@@ -21,6 +21,14 @@ pub(super) fn plan(
 ) -> Option<SourcePlan> {
     let server = server(written, rendered, args, overrides, s);
     let ask = ask(written, rendered, args, s);
+    let holds_secret = ask.as_ref().is_some_and(|ask| {
+        let question = match ask {
+            Ask::Query(query) => query.text(),
+            Ask::Expression { expression, .. } => expression,
+        };
+        let mut entity = rendered.entity.iter().flat_map(|entity| entity.values());
+        s.holds_secret(question) || entity.any(|value| s.holds_secret(value))
+    });
     let window = window(written, rendered, s);
     let gaps = s.word(
         "gaps",
@@ -33,6 +41,7 @@ pub(super) fn plan(
         ask: ask?,
         window: window?,
         gaps: gaps?,
+        holds_secret,
     })
 }
 
@@ -132,10 +141,7 @@ fn ask(
             if args.leaves_unresolved(query) {
                 return None;
             }
-            Query::render(query, args)
-                .map_err(|faults| s.add("query", faults))
-                .ok()
-                .map(Ask::Query)
+            self::query(query, args, s).map(Ask::Query)
         }
         (None, Some(template)) => {
             let expression = expression::render(template, args)
@@ -149,6 +155,23 @@ fn ask(
             })
         }
     }
+}
+
+fn query(template: &str, args: &Arguments, s: &mut Strict<'_>) -> Option<Query> {
+    let text = Query::rendered(template, args)
+        .map_err(|faults| s.add("query", faults))
+        .ok()?;
+    let holds_secret = s.holds_secret(&text);
+    match Query::parse(text) {
+        Ok(query) => return Some(query),
+        Err(_) if holds_secret => s.fault_with_hint(
+            "query",
+            "not a query that can be sent; why is kept back, for it holds a secret",
+            "validate it with an argument that is no secret in its place",
+        ),
+        Err(faults) => s.add("query", faults),
+    }
+    None
 }
 
 fn whom(

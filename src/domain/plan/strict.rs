@@ -41,6 +41,11 @@ impl Strict<'_> {
         shown(&self.masker.mask(text))
     }
 
+    /// Whether `text` holds a secret: what is quoted of it may then be a part of one, which nothing would mask.
+    pub(super) fn holds_secret(&self, text: &str) -> bool {
+        self.masker.finds_in(text)
+    }
+
     pub(super) fn fault(&mut self, field: &str, message: impl Into<String>) {
         let path = self.path(field);
         self.faults.push(Fault::new(path, message));
@@ -163,10 +168,13 @@ impl Strict<'_> {
         let Some(text) = given(text) else {
             return Some(None);
         };
+        let holds_secret = self.holds_secret(text);
         match parse(text) {
+            Ok(condition) if holds_secret => {
+                return Some(Some(Arc::new(condition.keeping_back())));
+            }
             Ok(condition) => return Some(Some(Arc::new(condition))),
-            // What is quoted of it may be half a secret.
-            Err(error) if self.masker.mask(text) != text => {
+            Err(error) if holds_secret => {
                 self.fault(field, format!("not a condition, at byte {}", error.at));
             }
             Err(error) => match &error.hint {

@@ -39,7 +39,12 @@ impl Query {
     ///
     /// The faults' paths are relative to the field: empty. Those of rendering come alone, those of the rendered query all at once.
     pub fn render(template: &str, args: &Arguments) -> Result<Self, Vec<Fault>> {
-        Self::parse(render::render(template, args)?)
+        Self::parse(Self::rendered(template, args)?)
+    }
+
+    /// The first half of it: the text, which may be no query. The faults quote values whole or not at all.
+    pub(super) fn rendered(template: &str, args: &Arguments) -> Result<String, Vec<Fault>> {
+        render::render(template, args)
     }
 
     /// Checks a query without placeholders.

@@ -3,8 +3,6 @@
 //! The template is lexed, not the result: whether a placeholder stands in a string, in a comment or in neither is decided by
 //! what the author wrote, and a value that would lead a lexer elsewhere is refused.
 
-use std::fmt::Write;
-
 use super::lexer::{Escape, Place, continues_name, is_name, is_number};
 use super::{MAX_BYTES, shown};
 use crate::domain::args::{self, Arguments, Piece};
@@ -228,7 +226,7 @@ impl Renderer {
                 shown(value)
             ));
         }
-        let written = value.replace(r#"""""#, r#"\""""#);
+        let written = args::in_block(value);
         if self.joins_quotes(&written) {
             return Err(format!(
                 "{} for the argument `{name}` begins with a quote, which would join the one before it: use a `\"…\"` string",
@@ -266,19 +264,5 @@ fn quoted(name: &str, value: &str, escape: Escape) -> Result<String, String> {
             "the placeholder of `{name}` stands within an escape sequence"
         ));
     }
-    let mut written = String::with_capacity(value.len());
-    for character in value.chars() {
-        match character {
-            '"' => written.push_str("\\\""),
-            '\\' => written.push_str("\\\\"),
-            '\n' => written.push_str("\\n"),
-            '\r' => written.push_str("\\r"),
-            '\t' => written.push_str("\\t"),
-            control if control.is_control() => {
-                write!(written, "\\u{:04X}", u32::from(control)).expect("a string takes any text");
-            }
-            other => written.push(other),
-        }
-    }
-    Ok(written)
+    Ok(args::in_quotes(value))
 }

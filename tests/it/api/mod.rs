@@ -3,7 +3,7 @@
 //! - `stories`: every endpoint through its contract, request by request, as snapshots to read.
 //! - `refusals`: every way in which a request can be wrong.
 //! - `races`, `waiting`, `clients`: many callers at once, callers that wait, callers that misbehave.
-//! - `access`: who may do what. (What nobody is shown: `cli::serve`.)
+//! - `access`: who may do what. `secrets`: what nobody is told. (See `cli::serve` as well.)
 //! - `oaps`: an OAP that fails in every way it can. `stopping`: the end.
 //! - `description`, `examples`, `argo`: what is told of the API is true.
 
@@ -15,6 +15,7 @@ mod examples;
 mod oaps;
 mod races;
 mod refusals;
+mod secrets;
 mod stopping;
 mod stories;
 mod waiting;

@@ -1,6 +1,9 @@
 //! Secrets stay where they are: in no result, no error, no log.
 
+use serde_json::{Value, json};
+
 use super::process::{Ended, Oap, command, finish, skygate, skygate_reading};
+use crate::harness::routes::{self, measured, refused, tells};
 
 const SECRET: &str = "hunter2-of-the-vault";
 const PASSWORD: &str = "corr3ct-horse";
@@ -116,6 +119,43 @@ fn they_are_masked_in_what_validate_says() {
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     assert!(ended.stderr.contains("*****"), "{ended:#?}");
     check_unseen(&ended, &[SECRET, PASSWORD]);
+}
+
+/// Runs the binary on a template with these metrics, with everything that it logs.
+fn with_metrics(oap: &Oap, metrics: &[Value], args: &[&str]) -> Ended {
+    let template = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": "routes"},
+        "spec": {"args": routes::arguments(), "metrics": metrics},
+    });
+    let sim = format!("sim={}", oap.url);
+    let more = ["-f", "-", "--oap", &sim, "--log", "trace,skygate=trace"];
+    let mut command = command(&[args, &more].concat());
+    command.env("SKYGATE_SECRET_VAULT_TOKEN", routes::SECRET);
+    command.env("SKYGATE_SECRET_VAULT_NAME", routes::NAME);
+    command.env("SKYGATE_SECRET_VAULT_QUERY", routes::QUERY);
+    finish(command, &template.to_string())
+}
+
+#[test]
+fn no_part_of_them_is_told_whatever_is_made_of_them() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    for form in ["text", "json", "junit", "markdown", "github"] {
+        for command in ["measure", "run"] {
+            let ended = with_metrics(&oap, &measured(), &[command, "-o", form]);
+            assert!(matches!(ended.code, Some(1 | 4)), "{ended:#?}");
+            assert!(!tells(&ended.transcript()), "{command} {form}: {ended:#?}");
+        }
+    }
+    let ended = with_metrics(&oap, &measured(), &["validate"]);
+    assert_eq!(ended.code, Some(4), "{ended:#?}");
+    assert!(!tells(&ended.transcript()), "{ended:#?}");
+    for metric in refused() {
+        let ended = with_metrics(&oap, &[metric], &["validate"]);
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert!(!tells(&ended.transcript()), "{ended:#?}");
+    }
 }
 
 #[test]

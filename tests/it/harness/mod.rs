@@ -8,6 +8,7 @@
 
 mod clock;
 mod rehearsal;
+pub(crate) mod routes;
 mod service;
 mod source;
 mod stage;

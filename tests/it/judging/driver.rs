@@ -48,6 +48,7 @@ pub(crate) fn metric(name: &str, interval: Option<u64>) -> MetricPlan {
                 settle: Duration::from_secs(90),
             },
             gaps: Gaps::Skip,
+            holds_secret: false,
         }),
         no_data: NoData::Wait,
         no_data_timeout: Duration::from_mins(10),

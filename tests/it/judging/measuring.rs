@@ -332,6 +332,57 @@ fn no_secret_is_shown_anywhere() {
 }
 
 #[test]
+fn nothing_is_told_of_what_is_computed_from_a_secret() {
+    const KEPT_BACK: &str = "the reason is kept back: it would quote a secret";
+    let masker = Masker::new(["s3cret".to_owned()]);
+    let decided = |metric: &MetricPlan, echo: &str| {
+        let answer = Answer {
+            result: json!({"echo": echo}),
+            series: vec![series("service_apdex", &[Some(5.)])],
+            notes: Vec::new(),
+        };
+        judge(metric, reading(Ok(answer)), 1, at(0), at(1), &masker)
+    };
+    let reason = |measurement: Measurement| {
+        let decided = measurement.explanation.unwrap().decided.unwrap();
+        (decided.reason, decided.points, decided.holds)
+    };
+    // An OAP that repeats it, in whatever words.
+    let upper = with_conditions(Some("upper(result.echo) == 'X'"), None);
+    assert_eq!(
+        reason(decided(&upper, "a s3cret b")),
+        (KEPT_BACK.to_owned(), Vec::new(), false)
+    );
+    assert_eq!(
+        reason(decided(&upper, "nothing")).0,
+        "upper(result.echo) is \"NOTHING\", not 'X'"
+    );
+    let wrong = with_conditions(Some("int(result.echo) > 1"), None);
+    let told = decided(&wrong, "s3cret");
+    assert_eq!(told.phase, Phase::Error);
+    assert_eq!(
+        told.message,
+        format!("could not evaluate successCondition \"int(result.echo) > 1\": {KEPT_BACK}")
+    );
+    // A condition that has it in itself.
+    let discreet = |source: &str| {
+        let condition = Condition::parse(source).expect("a condition");
+        MetricPlan {
+            failure: Some(Arc::new(condition.keeping_back())),
+            ..metric("m", None)
+        }
+    };
+    for source in ["all(values > 1) and 's3cret'[0:3] != 'x'", "values[0] == 5"] {
+        let measurement = decided(&discreet(source), "");
+        assert_eq!(measurement.phase, Phase::Failed, "{source}");
+        assert_eq!(
+            reason(measurement),
+            (KEPT_BACK.to_owned(), Vec::new(), true)
+        );
+    }
+}
+
+#[test]
 fn a_condition_that_fails_says_why_beside_the_message() {
     let metric = with_conditions(Some("all(values >= 9900)"), None);
     let bad = series("service_apdex", &[Some(9_950.), Some(9_611.), None]);

@@ -408,6 +408,7 @@ fn plan(url: &str, ask: Ask) -> SourcePlan {
             settle: Duration::from_secs(90),
         },
         gaps: Gaps::Skip,
+        holds_secret: false,
     }
 }
 

@@ -61,6 +61,28 @@ fn secrets_reach_the_query_and_no_message() {
     let shown = format!("{:?}", inline(&spec, &[]));
     assert!(!shown.contains("s3cret"), "{shown}");
 
+    // However a query writes it.
+    for (template, secret, expected) in [
+        (
+            r#"{ a(b: "x{{args.token}}y") }"#,
+            "k\u{8}\\\"k\u{85}",
+            r#"{ a(b: "x*****y") }"#,
+        ),
+        (
+            r#"{ a(b: """x{{args.token}}y""") }"#,
+            r#"k"""k"#,
+            r#"{ a(b: """x*****y""") }"#,
+        ),
+    ] {
+        let spec = spec_with_secret(&json!({}), &json!({"query": template}));
+        let plan = plan_with(&spec, &[], secret).expect("it is right");
+        let Ask::Query(query) = &plan.metrics[0].source.ask else {
+            panic!("a query is planned")
+        };
+        assert_eq!(plan.masker.mask(query.text()), expected);
+        assert!(plan.metrics[0].source.holds_secret);
+    }
+
     // A value that somebody supplies for a secret is one too.
     let plan = plan_with(&spec, &[("token", "mine")], "s3cret").expect("it is right");
     assert_eq!(plan.masker.mask("mine s3cret"), "***** s3cret");
