@@ -112,30 +112,83 @@ fn instructions() -> Vec<(String, String)> {
         .collect()
 }
 
-fn instruction(name: &str) -> String {
-    let found: Vec<String> = instructions()
+/// What of the Dockerfile makes the image that is built with `--target` this, or without one; what stands before all stages is "".
+fn stage(target: Option<&str>) -> Vec<(String, String)> {
+    let mut stages: Vec<(Option<String>, Vec<_>)> = vec![(Some(String::new()), Vec::new())];
+    for (name, rest) in instructions() {
+        if name == "FROM" {
+            let target = rest.split_once(" AS ").map(|(_, target)| target.to_owned());
+            stages.push((target, Vec::new()));
+        }
+        stages.last_mut().expect("a stage").1.push((name, rest));
+    }
+    let found = match target {
+        Some(target) => stages
+            .into_iter()
+            .find(|(name, _)| name.as_deref() == Some(target)),
+        None => stages.pop(),
+    };
+    found.expect("a stage").1
+}
+
+/// All that `name` is given in a stage.
+fn given(target: Option<&str>, name: &str) -> Vec<String> {
+    stage(target)
         .into_iter()
         .filter(|(given, _)| given == name)
         .map(|(_, rest)| rest)
-        .collect();
+        .collect()
+}
+
+fn only_given(target: Option<&str>, name: &str) -> String {
+    let found = given(target, name);
     let [only] = found.as_slice() else {
         panic!("{name}: {found:?}")
     };
     only.clone()
 }
 
+/// Of the image that is built without a target.
+fn instruction(name: &str) -> String {
+    only_given(None, name)
+}
+
+#[test]
+fn a_ci_system_finds_a_shell_and_the_program() {
+    // Debian's has `sh` and a PATH with /usr/local/bin; nothing here takes either away.
+    assert_eq!(only_given(Some("ci"), "FROM"), "debian:trixie-slim AS ci");
+    let copied = given(Some("ci"), "COPY");
+    assert!(
+        copied.contains(&"--from=build /out/skygate /usr/local/bin/skygate".to_owned()),
+        "{copied:?}"
+    );
+    let set = only_given(Some("ci"), "ENV");
+    let certificates = set.strip_prefix("SSL_CERT_FILE=").expect("the variable");
+    assert!(
+        copied.iter().any(|copy| copy.ends_with(certificates)),
+        "{copied:?}"
+    );
+    // It brings its own command, and a folder that it expects root to write to.
+    for name in ["ENTRYPOINT", "CMD", "USER", "SHELL"] {
+        assert_eq!(given(Some("ci"), name), [""; 0], "{name}");
+    }
+}
+
 #[test]
 fn the_image_is_one_static_file_that_nobody_in_particular_runs() {
-    let bases: Vec<String> = instructions()
-        .into_iter()
-        .filter(|(name, _)| name == "FROM")
-        .map(|(_, rest)| rest)
-        .collect();
-    assert_eq!(bases, ["rust:${RUST}-slim AS build", "scratch"]);
+    assert_eq!(
+        only_given(Some("build"), "FROM"),
+        "rust:${RUST}-slim AS build"
+    );
+    assert_eq!(instruction("FROM"), "scratch");
     let cargo: toml_of_cargo::Cargo = toml_of_cargo::read(&text("Cargo.toml"));
-    assert_eq!(instruction("ARG"), format!("RUST={}", cargo.rust_version));
-    assert!(instruction("RUN").contains("+crt-static"));
-    assert!(instruction("RUN").contains("--locked --bin skygate"));
+    assert_eq!(
+        only_given(Some(""), "ARG"),
+        format!("RUST={}", cargo.rust_version)
+    );
+    let build = only_given(Some("build"), "RUN");
+    assert!(build.contains("+crt-static"));
+    assert!(build.contains("--locked --bin skygate"));
 
     let user = instruction("USER");
     let (user, group) = user.split_once(':').expect("a user and a group");
@@ -145,10 +198,10 @@ fn the_image_is_one_static_file_that_nobody_in_particular_runs() {
     let entry: Vec<String> = serde_json::from_str(&instruction("ENTRYPOINT")).expect("a list");
     let command: Vec<String> = serde_json::from_str(&instruction("CMD")).expect("a list");
     assert_taken(&command);
-    let copied: Vec<String> = instructions()
-        .into_iter()
-        .filter(|(name, rest)| name == "COPY" && rest.starts_with("--from=build"))
-        .map(|(_, rest)| rest.rsplit(' ').next().expect("a place").to_owned())
+    let copied: Vec<String> = given(None, "COPY")
+        .iter()
+        .filter(|rest| rest.starts_with("--from=build"))
+        .map(|rest| rest.rsplit(' ').next().expect("a place").to_owned())
         .collect();
     assert_eq!(
         copied,

@@ -44,6 +44,7 @@ pub(in crate::cli) struct ReportArgs {
     /// What makes the exit code another than 0; without this every end but Successful does
     ///
     /// A list with commas, or repeated. Usage, an invalid template and an interruption always do.
+    /// `no-evidence` alone adds to the ends that do without this.
     #[arg(
         long,
         value_name = "END",
@@ -153,7 +154,8 @@ impl ReportArgs {
             Outcome::Inconclusive => FailOn::Inconclusive,
             Outcome::TimedOut => FailOn::Running,
         };
-        if self.fail_on.is_empty() || self.fail_on.contains(&end) {
+        let names_ends = self.fail_on.iter().any(|on| *on != FailOn::NoEvidence);
+        if !names_ends || self.fail_on.contains(&end) {
             outcome
         } else {
             Outcome::Successful
@@ -207,7 +209,8 @@ mod tests {
             [0, 0, 0, 4, 5, 2, 130],
         );
         check(&[FailOn::None], false, [0, 0, 0, 0, 0, 2, 130]);
-        check(&[FailOn::NoEvidence], false, [3, 0, 0, 0, 0, 2, 130]);
+        check(&[FailOn::NoEvidence], false, [3, 1, 3, 4, 5, 2, 130]);
+        check(&[FailOn::NoEvidence], true, [0, 1, 3, 4, 5, 2, 130]);
         check(
             &[FailOn::NoEvidence, FailOn::Failed],
             true,

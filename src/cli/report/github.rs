@@ -93,7 +93,8 @@ fn outputs(report: &Report) -> String {
     lines
 }
 
-/// The annotations, a line each. What makes the process end as `exit` is an error, what doesn't a warning.
+/// The annotations, a line each. What makes the process end as `exit` is an error, what doesn't a warning; so is success without
+/// evidence.
 pub(super) fn annotations(report: &Report, exit: Outcome) -> String {
     let kind = match exit {
         Outcome::Successful => Kind::Warning,
@@ -118,7 +119,7 @@ pub(super) fn annotations(report: &Report, exit: Outcome) -> String {
     noted.extend(dry.iter().map(|metric| of_metric(report, metric, kind)));
     if !is_explained {
         let kind = match report.outcome {
-            Outcome::Successful if exit == Outcome::Successful => Kind::Notice,
+            Outcome::Successful if exit == Outcome::Successful && report.evidence => Kind::Notice,
             _ => kind,
         };
         let title = format!("Skygate: {} {}", report.name, report.outcome.word());

@@ -305,7 +305,7 @@ spec:
         expression: service_cpm
         entity: { serviceName: checkout, normal: true }
 ";
-    let check = |fail_on: &[&str], code| {
+    let check = |asked: &[&str], code, beginning: &str| {
         let args = [
             "run",
             "-f",
@@ -315,17 +315,19 @@ spec:
             "--speed",
             "1200",
         ];
-        let command = command(&[args.as_slice(), fail_on].concat());
+        let command = command(&[args.as_slice(), asked].concat());
         let ended = finish(command, template);
         assert_eq!(ended.code, Some(code), "{ended:#?}");
-        assert!(
-            ended.stdout.starts_with("Successful: without evidence"),
-            "{ended:#?}"
-        );
+        assert!(ended.stdout.starts_with(beginning), "{ended:#?}");
         ended
     };
-    check(&[], 0);
-    let ended = check(&["--fail-on", "failed,no-evidence"], 3);
+    let text = "Successful: without evidence";
+    check(&[], 0, text);
+    check(&["--fail-on", "no-evidence"], 3, text);
+    // It is worth a look even where nobody asks for evidence.
+    let warning = "::warning title=Skygate%3A lenient Successful::without evidence";
+    check(&["-o", "github"], 0, warning);
+    let ended = check(&["--fail-on", "failed,no-evidence"], 3, text);
     assert!(
         ended.stderr.contains("note: --fail-on asks for evidence"),
         "{ended:#?}"
