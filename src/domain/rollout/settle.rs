@@ -301,7 +301,7 @@ impl Rollout {
     }
 
     /// Whether the canary gets `weight`, for sure.
-    pub(super) fn is_at(&self, weight: Weight) -> bool {
+    pub fn is_at(&self, weight: Weight) -> bool {
         self.is_routed && self.routed == weight
     }
 
