@@ -19,7 +19,17 @@ const MOST_SAID: usize = 64 * 1024;
 /// How long it may go on saying something after its end: what it left behind may hold its output open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Runs a command through `sh -c`, in the environment of this process and with these variables:
+/// Variables of this process's own credentials: nothing that a hook needs, and it may say whatever it has.
+const SECRETS: [&str; 6] = [
+    "SKYGATE_OAP_KEY",
+    "SKYGATE_OAP_PASSWORD_FILE",
+    "SKYGATE_OAP_TOKEN_FILE",
+    "SKYGATE_SECRETS",
+    "SKYGATE_WEBHOOK_SECRET",
+    "SKYGATE_WEBHOOK_SECRET_FILE",
+];
+
+/// Runs a command through `sh -c`, in the environment of this process without its credentials, and with these variables:
 ///
 /// | variable | value |
 /// | --- | --- |
@@ -61,7 +71,13 @@ impl CommandHook {
             fence,
         } = call;
         // A group of its own, so that all of it can be ended; and so that Ctrl-C is this process's to answer.
-        let child = Command::new("sh")
+        let mut command = Command::new("sh");
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_secret) {
+                command.env_remove(name);
+            }
+        }
+        let child = command
             .arg("-c")
             .arg(&self.command)
             .env("SKYGATE_ROLLOUT_NAMESPACE", namespace)
@@ -133,6 +149,13 @@ impl Hook for CommandHook {
             )),
         }
     }
+}
+
+/// Whether a variable holds a credential of this process, or says where one is.
+fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+        || name.starts_with("SKYGATE_TOKEN")
+        || name.starts_with("SKYGATE_SECRET_")
 }
 
 fn ended_with(status: ExitStatus) -> String {

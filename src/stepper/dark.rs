@@ -1,14 +1,20 @@
 //! While the service is out of sight: the weight is held, until the dead-man's limit takes the canary's traffic away.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::play::{Play, is_unrepeatable};
 use super::scene::Away;
 use super::service::ServiceError;
 use super::tasks::Report;
-use super::{StepperError, interrupted};
+use super::{OnInterrupt, StepperError, interrupted};
 use crate::domain::rollout::{Effect, Event, Rollout, Weight, step};
+
+/// For how long, in real time, whoever interrupted waits at most for traffic to go back.
+pub(super) const ABORT_WITHIN: Duration = Duration::from_secs(30);
 
 /// How the dark ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +23,14 @@ pub(super) enum Dark {
     Over,
     /// Somebody interrupted.
     Interrupted,
+    /// Somebody interrupted, and the stable version has all traffic.
+    Aborted,
 }
 
 impl Play<'_> {
     /// Waits for the service. Nothing is begun meanwhile but what takes all traffic from the canary, once that is due.
     ///
-    /// There is nobody to record an abort, so an interrupt only ends the waiting.
+    /// An interrupt ends the waiting; where it is to abort, the router is told to take the traffic back, as there is nobody to record it.
     pub(super) async fn in_the_dark(
         &mut self,
         mut away: Away,
@@ -32,13 +40,25 @@ impl Play<'_> {
         self.tasks.knock(&self.stepper.service, self.fence);
         // The change of weight that was made without the service.
         let mut made = None;
+        if let Some(deadline) = self.gives_up_at {
+            return self
+                .abort_in_the_dark(&away, made, deadline, interrupts)
+                .await;
+        }
         loop {
             if let Some(rollout) = self.rollout.clone() {
                 self.hold(&rollout, &away, made);
             }
             tokio::select! {
                 biased;
-                () = interrupted(interrupts) => return Ok(Dark::Interrupted),
+                () = interrupted(interrupts) => {
+                    if self.stepper.orders.on_interrupt == OnInterrupt::Hold {
+                        return Ok(Dark::Interrupted);
+                    }
+                    let deadline = Instant::now() + ABORT_WITHIN;
+                    self.gives_up_at = Some(deadline);
+                    return self.abort_in_the_dark(&away, made, deadline, interrupts).await;
+                }
                 report = self.tasks.next() => match report {
                     Report::Beat(Ok(_)) => return Ok(Dark::Over),
                     Report::Beat(Err(ServiceError::Lost(why) | ServiceError::Held(why))) => {
@@ -69,6 +89,68 @@ impl Play<'_> {
                     }
                     Report::Fenced(why) => return Err(StepperError::Fenced(why)),
                     Report::News(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Takes all traffic from the canary; whoever takes over learns of it from the router. `made` is the change that was made before.
+    async fn abort_in_the_dark(
+        &mut self,
+        away: &Away,
+        mut made: Option<u64>,
+        deadline: Instant,
+        interrupts: &mut mpsc::Receiver<()>,
+    ) -> Result<Dark, StepperError> {
+        let since = away.since;
+        let now = self.stepper.clock.now();
+        let Some(rollout) = self.rollout.clone() else {
+            return Err(StepperError::NotAborted(away.why.clone()));
+        };
+        let (rollout, _) = step(rollout, Event::Blind { since }, now);
+        let (rollout, effects) = step(rollout, Event::Interrupted, now);
+        if rollout.aborted.is_none() {
+            return Ok(Dark::Interrupted);
+        }
+        self.tasks.drop_waiting();
+        let mut trouble = "the router does not answer".to_owned();
+        loop {
+            let is_due = |effect: &&Effect| match effect {
+                Effect::SetWeight { weight, change } => {
+                    *weight == Weight::NONE && made != Some(*change)
+                }
+                _ => false,
+            };
+            let effects: Vec<Effect> = effects.iter().filter(is_due).cloned().collect();
+            self.act_in_the_dark(&rollout, &effects, away);
+            if effects.is_empty() {
+                return Ok(Dark::Aborted);
+            }
+            tokio::select! {
+                biased;
+                () = interrupted(interrupts) => return Err(StepperError::NotAborted(trouble)),
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(StepperError::NotAborted(trouble));
+                }
+                report = self.tasks.next() => match report {
+                    Report::Did { effect, event } => {
+                        self.tasks.succeeded(&effect);
+                        if event == Event::TakenBack {
+                            return Ok(Dark::Aborted);
+                        }
+                        if let Effect::SetWeight { weight: Weight::NONE, change } = effect {
+                            made = Some(change);
+                        }
+                    }
+                    Report::Trouble { effect, why, after } => {
+                        trouble = why;
+                        self.tasks.retry(effect, after, &self.stepper.clock);
+                    }
+                    Report::Again(effect)
+                    | Report::Looked { effect, .. }
+                    | Report::Ended { effect, .. } => self.tasks.ended(&effect),
+                    Report::Fenced(why) => return Err(StepperError::Fenced(why)),
+                    Report::News(_) | Report::Beat(_) => {}
                 },
             }
         }

@@ -90,7 +90,7 @@ pub enum OnInterrupt {
     /// It leaves the weight as it is, for whoever goes on.
     #[default]
     Hold,
-    /// It aborts the rollout first.
+    /// It aborts the rollout first: by the router alone where the service is away, and within half a minute or not at all.
     Abort,
 }
 
@@ -115,6 +115,9 @@ pub enum StepperError {
     /// Another stepper has written what this one was about to.
     #[error("another stepper moves this traffic: {0}")]
     Fenced(String),
+    /// It was interrupted, and could not send traffic back in time.
+    #[error("not aborted: {0}")]
+    NotAborted(String),
     /// The service did not answer, and nothing was begun.
     #[error("{0}")]
     Away(String),

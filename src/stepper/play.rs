@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::dark::Dark;
+use super::dark::{ABORT_WITHIN, Dark};
 use super::scene::{Away, Scene};
 use super::service::{Look, ServiceError, Sheet};
 use super::tasks::{Report, Scope, Seen, Tasks};
 use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
-use crate::domain::rollout::{Effect, Event, Outcome, Posted, Rollout, step};
+use crate::domain::rollout::{Effect, Event, Outcome, Posted, Rollout, Weight, step};
 use crate::domain::run::RunId;
 
 /// The wait before the service is asked for news again after it could not tell any, in real time.
@@ -34,8 +35,8 @@ pub(super) struct Play<'s> {
     saved: String,
     /// The tag of what was heard last.
     heard: String,
-    /// Whether it was interrupted before.
-    is_interrupted: bool,
+    /// Until when an abort may take that an interrupt asked for; `None`: there was none.
+    pub(super) gives_up_at: Option<Instant>,
     /// The runs that were looked at.
     looks: HashMap<RunId, Seen>,
     /// What people want, as far as it was heard.
@@ -85,7 +86,7 @@ impl<'s> Play<'s> {
             rollout: None,
             saved: String::new(),
             heard: String::new(),
-            is_interrupted: false,
+            gives_up_at: None,
             looks: HashMap::new(),
             posted: Vec::new(),
         }
@@ -114,11 +115,11 @@ impl<'s> Play<'s> {
                 Halt::Away(why) => {
                     let since = *blind_since.get_or_insert(self.sighted_at);
                     info!(%why, "the service is away: the weight is held");
-                    if self.in_the_dark(Away { since, why }, interrupts).await? == Dark::Interrupted
-                    {
-                        return Ok(Ended::Held);
+                    match self.in_the_dark(Away { since, why }, interrupts).await? {
+                        Dark::Interrupted => return Ok(Ended::Held),
+                        Dark::Aborted => return Ok(Ended::Over(Outcome::Aborted)),
+                        Dark::Over => info!("the service is back"),
                     }
-                    info!("the service is back");
                 }
             }
         }
@@ -185,19 +186,31 @@ impl<'s> Play<'s> {
                 biased;
                 () = interrupted(interrupts) => {
                     let may_leave = self.stepper.orders.on_interrupt == OnInterrupt::Hold;
-                    if may_leave || self.is_interrupted {
+                    if may_leave || self.gives_up_at.is_some() {
                         return Ok(Ended::Held);
                     }
-                    self.is_interrupted = true;
+                    self.gives_up_at = Some(Instant::now() + ABORT_WITHIN);
                     self.apply([Event::Interrupted]).await?;
                     let is_aborted = |rollout: &Rollout| rollout.aborted.is_some();
                     if !self.rollout.as_ref().is_some_and(is_aborted) {
                         return Ok(Ended::Held);
                     }
                 }
+                () = reached(self.gives_up_at) => return self.give_up(),
                 report = self.tasks.next() => self.hear(report).await?,
             }
         }
+    }
+
+    /// How it ends where an abort takes too long that was saved.
+    fn give_up(&self) -> Result<Ended, Halt> {
+        let rollout = self.rollout.as_ref();
+        if rollout.is_some_and(|rollout| rollout.is_at(Weight::NONE)) {
+            return Ok(Ended::Over(Outcome::Aborted));
+        }
+        let trouble = rollout.and_then(|rollout| rollout.trouble.as_ref());
+        let why = trouble.map_or("the router does not answer", |it| &it.message);
+        Err(Halt::Stop(StepperError::NotAborted(why.to_owned())))
     }
 
     async fn hear(&mut self, report: Report) -> Result<(), Halt> {
@@ -380,6 +393,14 @@ impl<'s> Play<'s> {
             rollout,
             away,
         });
+    }
+}
+
+/// Returns at this moment; never, where there is none.
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -137,7 +137,7 @@ enum Interrupt {
     /// The weight stays as it is, for whoever goes on
     #[default]
     Hold,
-    /// Traffic goes back to the stable version
+    /// Traffic goes back to the stable version, within half a minute and also while the service is away; else it says "not aborted"
     Abort,
 }
 
@@ -212,7 +212,14 @@ impl Run {
             scene,
         } = played;
         let ended = ended.map_err(failure)?;
-        self.show(&which, &service, scene.as_ref()).await?;
+        let is_away = scene.as_ref().is_some_and(|scene| scene.away.is_some());
+        let shown = self.show(&which, &service, scene.as_ref()).await;
+        if is_away && ended == Ended::Over(Outcome::Aborted) {
+            // How it ended is known, whatever the service can tell.
+            self.note("the service could not be told: whoever steps it next finds that traffic was taken back, and aborts it");
+        } else {
+            shown?;
+        }
         self.say_what_is_next(ended, scene.as_ref());
         Ok(exit(ended, is_late, scene.as_ref()))
     }
@@ -449,6 +456,7 @@ fn failure(error: StepperError) -> Failure {
         ),
         StepperError::Held(_)
         | StepperError::Lost(_)
+        | StepperError::NotAborted(_)
         | StepperError::Away(_)
         | StepperError::Record(_) => Failure::broken(error),
     }

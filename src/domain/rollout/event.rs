@@ -139,7 +139,7 @@ pub enum Effect {
         /// Which try.
         key: HookKey,
     },
-    /// Bring [`Event::Tick`] at this moment.
+    /// Bring [`Event::Tick`] at this moment, or at once where it has passed.
     WakeAt {
         /// The moment.
         at: Timestamp,

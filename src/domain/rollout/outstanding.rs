@@ -204,11 +204,12 @@ impl Rollout {
         tell.into_iter().chain([watch])
     }
 
-    /// When something follows from nothing but time.
+    /// When something follows from nothing but time. A moment that has passed meanwhile counts until its consequences are drawn:
+    /// saving takes time, and nobody would bring another event.
     fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
         let blind_limit = self.blind_since.zip(self.settings.abort_when_blind);
         let blindness = blind_limit
-            .filter(|_| self.is_stepping())
+            .filter(|_| self.is_stepping() && self.has_traffic())
             .map(|(since, limit)| after(since, limit));
         let is_going = self.is_stepping() && !self.is_paused && self.blind_since.is_none();
         let pause = match self.spec.steps.get(self.step) {
@@ -218,10 +219,13 @@ impl Rollout {
             Some(Step::Pause(_) | Step::SetWeight(_) | Step::Analysis(_)) | None => None,
         };
         let hook = match self.promotion {
-            Promotion::Hook { begins_at, .. } => Some(begins_at),
-            Promotion::NotDue | Promotion::HookFailed { .. } | Promotion::Unconfirmed => None,
+            // From then on it is the hook that is listed.
+            Promotion::Hook { begins_at, .. } if begins_at > now => Some(begins_at),
+            Promotion::Hook { .. }
+            | Promotion::NotDue
+            | Promotion::HookFailed { .. }
+            | Promotion::Unconfirmed => None,
         };
-        let moments = [blindness, pause, hook].into_iter().flatten();
-        moments.filter(|at| *at > now).min()
+        [blindness, pause, hook].into_iter().flatten().min()
     }
 }

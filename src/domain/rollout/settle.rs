@@ -82,11 +82,15 @@ impl Rollout {
         let (Some(since), Some(limit)) = (self.blind_since, self.settings.abort_when_blind) else {
             return;
         };
-        let has_traffic = self.weight > Weight::NONE || self.routed > Weight::NONE;
-        if self.is_stepping() && has_traffic && now >= after(since, limit) {
+        if self.is_stepping() && self.has_traffic() && now >= after(since, limit) {
             let limit = short(limit);
             self.abort(&format!("the service was out of sight for {limit}"), now);
         }
+    }
+
+    /// Whether the canary has traffic, or is about to.
+    pub(super) fn has_traffic(&self) -> bool {
+        self.weight > Weight::NONE || self.routed > Weight::NONE
     }
 
     /// A stepper that knows a hook runs it; one that knows none leaves it to somebody else.
@@ -297,7 +301,7 @@ impl Rollout {
     }
 
     /// Whether the canary gets `weight`, for sure.
-    pub(super) fn is_at(&self, weight: Weight) -> bool {
+    pub fn is_at(&self, weight: Weight) -> bool {
         self.is_routed && self.routed == weight
     }
 

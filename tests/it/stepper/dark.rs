@@ -217,3 +217,39 @@ async fn an_interrupt_holds_the_weight_or_aborts() {
         assert_eq!(world.desk().await.lease, None, "the lease was given back");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_aborts_without_the_service_in_bounded_time() {
+    for is_dark in [false, true] {
+        for roads_away in [false, true] {
+            let world = World::saying("S");
+            let mut stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+            stepper.orders.on_interrupt = OnInterrupt::Abort;
+            let (interrupt, interrupts) = mpsc::channel(1);
+            let (stopped, begun_at) = tokio::join!(within(stepper.run(interrupts)), async {
+                world.until(&stepper, |scene| scene.rollout.step == 3).await;
+                world.perils.service_is_away(true);
+                if is_dark {
+                    world.until(&stepper, |scene| scene.away.is_some()).await;
+                }
+                world.perils.roads_away.store(roads_away, Ordering::SeqCst);
+                interrupt.send(()).await.expect("it listens");
+                // Nobody interrupts any more.
+                std::mem::forget(interrupt);
+                world.clock.now()
+            });
+            let took = world.clock.now().as_second() - begun_at.as_second();
+            assert!(took <= 31, "{took} s");
+            if roads_away {
+                let why = "no way to the roads".to_owned();
+                assert_eq!(stopped, Err(StepperError::NotAborted(why)));
+                assert_eq!(world.roads.weights(), [10, 20]);
+            } else {
+                assert_eq!(stopped, Ok(Ended::Over(Outcome::Aborted)));
+                assert_eq!(world.roads.weights(), [10, 20, 0]);
+                let shifts = world.roads.shifts();
+                assert!(shifts.last().expect("shifts").is_unsaved);
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What people want reaches the stepper at once, wherever it is.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -170,4 +171,28 @@ async fn nothing_is_wanted_of_a_rollout_that_has_not_begun() {
     stepper.orders.version = None;
     let ended = world.play(&stepper).await;
     assert_eq!(ended, Err(StepperError::NothingToDo));
+}
+
+/// What ends a pause may pass while the record is on its way: nothing else would tell the stepper of it.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_ends_while_it_is_saved_ends() {
+    for (duration, slowness) in [(json!(0), 0), (json!("2s"), 0), (json!("2s"), 3)] {
+        let world = World::saying("S");
+        world.perils.slowness.store(slowness, Ordering::SeqCst);
+        let steps = json!({"steps": [
+            {"setWeight": 10},
+            {"pause": {"duration": duration}},
+            {"setWeight": 50},
+            {"pause": {"duration": duration}},
+        ]});
+        let stepper = world.stepper("a", &steps, "v2", Settings::default());
+        assert_eq!(
+            world.play(&stepper).await,
+            Ok(Ended::Over(Outcome::Unconfirmed)),
+            "{duration}, saved in {slowness} s"
+        );
+        assert_eq!(world.roads.weights(), [10, 50, 100]);
+        let (took, _) = *world.roads.story().last().expect("weights");
+        assert!(took < 60, "{duration}, saved in {slowness} s: {took} s");
+    }
 }

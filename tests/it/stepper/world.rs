@@ -2,7 +2,7 @@
 //! Any of it can be out of reach, and every call that changes something is a place to die.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(super) struct Perils {
     fatal: AtomicUsize,
     died: Notify,
     service_away: AtomicBool,
+    /// How long the service takes to keep a record, in seconds.
+    pub(super) slowness: AtomicU64,
     pub(super) roads_away: AtomicBool,
 }
 
@@ -471,6 +473,8 @@ impl Service for Door {
         let saved =
             self.change(|desk, _, _| desk.save((NAMESPACE, NAME), fence, saves, record.clone()));
         let (desk, ()) = saved.await?;
+        let slowness = self.perils.slowness.load(Ordering::SeqCst);
+        self.clock.sleep(Duration::from_secs(slowness)).await;
         self.perils.pass().await;
         Ok(tag(&desk))
     }
