@@ -210,7 +210,7 @@ impl MetricSource for Oap {
     fn trouble(&self, source: &SourcePlan) -> Option<SourceError> {
         let server = self.server(source).ok()?;
         let error = server.trouble()?;
-        Some(server.report(error))
+        Some(server.report(error, source))
     }
 }
 
