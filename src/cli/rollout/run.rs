@@ -257,11 +257,16 @@ impl Run {
         let goes_on = known
             .as_ref()
             .is_some_and(|known| known.compare(spec, version) == Ok(Difference::None));
+        let stable = match &known {
+            Some(known) => known.stable.clone(),
+            None if self.initial => Some(version.clone()),
+            None => self.stable.clone().map(Version::named),
+        };
         let first = Rollout::new(
             &which.namespace,
             Arc::clone(spec),
             version.clone(),
-            known.as_ref().and_then(|known| known.stable.clone()),
+            stable,
             Settings::default(),
             jiff::Timestamp::UNIX_EPOCH,
         );

@@ -24,8 +24,14 @@ fn asking_for(metrics: &[Value]) -> String {
 }
 
 fn check_untold(answer: &Answer, asked: &str) {
+    // Tags and numbers of requests are made at random, and sooner or later like a part of anything.
+    let headers = answer.headers.iter();
+    let made: Vec<&String> = headers
+        .filter(|(name, _)| !matches!(name.as_str(), "etag" | "x-request-id" | "location"))
+        .map(|(_, value)| value)
+        .collect();
     assert!(
-        !tells(&format!("{answer}{:?}", answer.headers)),
+        !tells(&format!("{}{made:?}", answer.body)),
         "{asked}: {answer}"
     );
 }

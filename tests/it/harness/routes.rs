@@ -107,7 +107,7 @@ pub(crate) fn measured() -> Vec<Value> {
     metrics
 }
 
-/// Whether `text` has four characters of a secret in a row, in capitals or not, as they are or in base64.
+/// Whether `text` has five characters of a secret in a row, in capitals or not, as they are or in base64.
 pub(crate) fn tells(text: &str) -> bool {
     let text = text.to_lowercase();
     [SECRET, NAME, QUERY].iter().any(|secret| {
@@ -116,7 +116,7 @@ pub(crate) fn tells(text: &str) -> bool {
         let secret = secret.trim_start_matches("query { ");
         [secret, encoded.as_str()].iter().any(|secret| {
             let secret = secret.to_lowercase();
-            (4..=secret.len()).any(|end| text.contains(&secret[end - 4..end]))
+            (5..=secret.len()).any(|end| text.contains(&secret[end - 5..end]))
         })
     })
 }
