@@ -163,7 +163,7 @@ pub enum OapError {
     /// An answer that can't be judged, as `answer` found.
     #[error(transparent)]
     Answer(#[from] SourceError),
-    /// What [`OapError::without_quotes`] leaves of an error about the question itself.
+    /// What `OapError::without_quotes` leaves of an error about the question itself.
     #[error("{}; more is kept back, for a secret is in what was asked", in_general(*.class))]
     KeptBack {
         /// What it is about.
