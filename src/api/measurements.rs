@@ -83,9 +83,6 @@ pub(super) async fn measure(
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + WITHIN;
     without_credentials(&mut body);
-    if let Some(spec) = body.get_mut("spec") {
-        without_credentials(spec);
-    }
     let MeasurementBody {
         request,
         not_before,
@@ -144,26 +141,21 @@ async fn take<'p>(
 
 /// What there is to say of a metric that was not read in time.
 fn too_late(metric: &MetricPlan, was_asked: bool, trouble: Option<SourceError>) -> Reading {
-    let error = match trouble {
-        _ if !was_asked => SourceError {
-            class: ErrorClass::Unreachable,
-            message: format!(
-                "too many measurements are asked for at a time: this one had no turn within {WITHIN:?}"
-            ),
-        },
-        Some(trouble) => SourceError {
-            class: trouble.class,
-            message: format!(
-                "{}; it was asked again for {WITHIN:?}, which is all that a single measurement has",
-                trouble.message
-            ),
-        },
-        None => SourceError {
-            class: ErrorClass::Unreachable,
-            message: format!(
-                "the OAP did not answer within {WITHIN:?}, which is all that a single measurement has"
-            ),
-        },
+    let class = match &trouble {
+        Some(trouble) if was_asked => trouble.class,
+        _ => ErrorClass::Unreachable,
+    };
+    let message = match trouble {
+        _ if !was_asked => format!(
+            "too many measurements are asked for at a time: this one had no turn within {WITHIN:?}"
+        ),
+        Some(trouble) => format!(
+            "{}; it was asked again for {WITHIN:?}, which is all that a single measurement has",
+            trouble.message
+        ),
+        None => format!(
+            "the OAP did not answer within {WITHIN:?}, which is all that a single measurement has"
+        ),
     };
     Reading {
         server: match &metric.source.server {
@@ -176,7 +168,7 @@ fn too_late(metric: &MetricPlan, was_asked: bool, trouble: Option<SourceError>) 
         },
         window: None,
         time: None,
-        answer: Err(error),
+        answer: Err(SourceError { class, message }),
     }
 }
 

@@ -325,7 +325,7 @@ fn tidy(manifest: &mut Value, namespace: &str) -> bool {
     without_credentials(&mut manifest["spec"])
 }
 
-/// Leaves credentials out of the addresses in an analysis' spec, and says whether there were any: it is kept in a file, and what a service
+/// Leaves credentials out of the addresses in an analysis' spec, or in a request that has one, and says whether there were any: it is kept in a file, and what a service
 /// sends to an OAP is its operator's to say.
 pub(super) fn without_credentials(spec: &mut Value) -> bool {
     static CREDENTIALS: LazyLock<Regex> = LazyLock::new(|| {
@@ -346,6 +346,9 @@ pub(super) fn without_credentials(spec: &mut Value) -> bool {
                 found = true;
             }
         }
+    }
+    if let Some(inline) = spec.get_mut("spec") {
+        found |= without_credentials(inline);
     }
     found
 }

@@ -66,9 +66,6 @@ pub(in crate::api) async fn create(
 ) -> Result<Response, Problem> {
     let request = request_key(&headers, &caller, "runs", &body)?;
     without_credentials(&mut body);
-    if let Some(spec) = body.get_mut("spec") {
-        without_credentials(spec);
-    }
     let started = start(&app, RunBody::read(&body), request).await?;
     answer(&app, started).await
 }
