@@ -64,6 +64,7 @@
 mod arguments;
 mod command;
 pub mod desk;
+mod displaced;
 mod event;
 mod field_path;
 mod machine;
@@ -91,4 +92,4 @@ pub use state::{
 };
 pub use status::RolloutPhase;
 pub use summary::{Latest, MetricSummary, RunSummary};
-pub use tree::draw;
+pub use tree::{Around, Stepping, draw};
