@@ -252,7 +252,8 @@ fn line(transition: &Transition, steps: usize, is_news: bool) -> String {
         line = format!("{line}, {message}");
     }
     // What a hook says is both: what happened, and how things are since.
-    if !note.is_empty() && !(is_news && message.ends_with(note)) {
+    let is_told = is_news && message.ends_with(note);
+    if !note.is_empty() && !is_told {
         line = format!("{line} ({note})");
     }
     line

@@ -173,7 +173,6 @@ fn last_words(out: &mut String, rollout: &Rollout) {
 fn people(out: &mut String, rollout: &Rollout, around: &Around<'_>, now: Timestamp) {
     let is_needed = rollout.outcome().is_none() || !around.waiting.is_empty();
     match around.stepping {
-        Stepping::Here => {}
         Stepping::By { holder, seen_at } => {
             let seen = age(seen_at, now);
             line(out, "Stepper:", &format!("{holder}, seen {seen} ago"));
@@ -183,7 +182,7 @@ fn people(out: &mut String, rollout: &Rollout, around: &Around<'_>, now: Timesta
             "Stepper:",
             "none, nothing moves: run `skygate rollout run -f …`",
         ),
-        Stepping::Nobody => {}
+        Stepping::Here | Stepping::Nobody => {}
     }
     let mut label = "Waiting:";
     for Letter { posted, by, at } in around.waiting {

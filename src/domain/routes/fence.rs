@@ -141,7 +141,7 @@ impl Fences {
     pub(super) fn rival(&self, owner: &Owner, routes: &[String]) -> Option<Rival> {
         let owner = owner.to_string();
         let others = self.0.iter().filter(|(other, _)| *other != owner);
-        let live = others.filter(|(_, mark)| mark.left != Left::Over);
+        let mut live = others.filter(|(_, mark)| mark.left != Left::Over);
         let rival = |(other, mark): &(String, Mark)| {
             let route = mark.routes.iter().find(|it| routes.contains(it))?;
             Some(Rival {
@@ -150,7 +150,7 @@ impl Fences {
                 route: route.clone(),
             })
         };
-        live.filter_map(rival).next()
+        live.find_map(rival)
     }
 
     /// The same where whoever else moves one of `routes` does so no more. Their numbers stay.
