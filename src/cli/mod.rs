@@ -144,7 +144,8 @@ async fn or_interrupted(
 
 /// The whole command line, for completions and for tests of its help.
 pub fn command() -> clap::Command {
-    without_env_values(with_templates_of_a_service(Cli::command()))
+    let command = with_templates_of_a_service(Cli::command());
+    without_env_values(with_words_of_their_own(command))
 }
 
 const OF_A_SERVICE: &str = "\
@@ -175,6 +176,26 @@ fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
         .fold(command, |command, name| {
             command.mut_subcommand(name, |command| command.mut_subcommands(nearby))
         })
+}
+
+/// Flags that several commands share, where one of them goes about them in its own way.
+fn with_words_of_their_own(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommand("templates", |templates| {
+        templates.mut_subcommand("apply", |apply| {
+            apply.mut_arg("namespace", |arg| {
+                arg.help("Namespace of those that name none, else `default`")
+            })
+        })
+    });
+    command.mut_subcommand("rollout", |rollout| {
+        rollout.mut_subcommand("run", |run| {
+            run.mut_arg("files", |arg| {
+                arg.help(
+                    "File with the Rollout, and with AnalysisTemplates to apply first; `-` is stdin; repeatable",
+                )
+            })
+        })
+    })
 }
 
 /// A variable that is set to nothing is not set: CI systems pass on what nobody filled in.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::dark::{ABORT_WITHIN, Dark};
 use super::scene::{Away, Scene};
@@ -190,6 +190,10 @@ impl<'s> Play<'s> {
             "the service had lost this rollout: it gets it back, under the lease {}", lease.fence
         );
         self.fence = lease.fence;
+        if let Err(error) = stepper.service.restore().await {
+            // The analysis that misses it says so.
+            warn!(%error, "not all that the rollout needs could be given back");
+        }
         Ok(())
     }
 

@@ -38,6 +38,9 @@ pub trait Service: Debug + Send + Sync {
         record: &Value,
     ) -> Result<String, ServiceError>;
 
+    /// Gives a service that has lost what it kept whatever else the rollout needs there.
+    async fn restore(&self) -> Result<(), ServiceError>;
+
     /// The run of `request`: a new one, or the one that was begun for it before.
     async fn start(&self, request: &AnalysisRequest<'_>) -> Result<Run, ServiceError>;
 

@@ -1,6 +1,5 @@
 //! `skygate rollout run`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::sync::watch;
 
 use super::router::RouterArgs;
 use super::{Played, Which, check, play};
-use crate::cli::options::{Output, positive_duration};
+use crate::cli::options::{FileArgs, Output, positive_duration};
 use crate::cli::outcome::{Failure, Outcome as Exit, print, tell, write};
 use crate::cli::prepare;
 use crate::cli::service::{Remote, ServiceArgs};
@@ -35,19 +34,8 @@ use crate::wire;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples and exit codes: see --help", after_long_help = EXAMPLES)]
 pub(super) struct Run {
-    /// File with the Rollout, and with AnalysisTemplates to apply first; `-` is stdin; repeatable
-    #[arg(
-        short = 'f',
-        long = "file",
-        value_name = "FILE",
-        env = "SKYGATE_FILE",
-        required = true
-    )]
-    files: Vec<PathBuf>,
-
-    /// Namespace; without it the manifest's, else `default`
-    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
-    namespace: Option<String>,
+    #[command(flatten)]
+    input: FileArgs,
 
     /// Name of the version to roll out; without it the tag of --image, else what is being rolled out goes on
     #[arg(long, value_name = "NAME", env = "SKYGATE_REVISION", value_parser = NonEmptyStringValueParser::new())]
@@ -152,7 +140,11 @@ impl Run {
     pub(super) async fn execute(self) -> Result<Exit, Failure> {
         let read = self.read()?;
         let spec = Arc::new(read.spec);
-        let namespace = self.namespace.clone().or_else(|| spec.namespace.clone());
+        let namespace = self
+            .input
+            .namespace
+            .clone()
+            .or_else(|| spec.namespace.clone());
         let namespace = namespace.unwrap_or_else(|| "default".to_owned());
         let which = Which {
             name: spec.name.clone(),
@@ -168,6 +160,8 @@ impl Run {
         }
         // At the beginning nothing is lost by waiting.
         let patient = self.service.required()?.client;
+        let texts = read.templates.iter().map(|(_, text)| text.clone());
+        let texts: Vec<Vec<u8>> = texts.collect();
         for (file, text) in read.templates {
             let applied = patient.apply_templates(text, Some(&namespace));
             let applied = prepare::patiently(patient.server(), applied).await;
@@ -176,11 +170,10 @@ impl Run {
         let check = self.check(&spec, &which, version.as_ref(), &patient);
         prepare::patiently(patient.server(), check).await?;
         let stepper = Stepper {
-            service: Arc::new(RemoteService::new(
-                service.client.clone(),
-                &namespace,
-                &spec.name,
-            )),
+            service: Arc::new(
+                RemoteService::new(service.client.clone(), &namespace, &spec.name)
+                    .with_templates(texts),
+            ),
             router,
             orders: Orders {
                 namespace,
@@ -324,7 +317,7 @@ impl Run {
     fn read(&self) -> Result<Read, Failure> {
         let (mut documents, mut templates) = (Vec::new(), Vec::new());
         let mut faults = Vec::new();
-        for path in &self.files {
+        for path in &self.input.files {
             let text = prepare::text(path)?;
             let file = prepare::called(path);
             let place = |fault: Fault| Fault {
@@ -344,7 +337,12 @@ impl Run {
                 templates.push((file, text));
             }
         }
-        let files: Vec<String> = self.files.iter().map(|it| prepare::called(it)).collect();
+        let files: Vec<String> = self
+            .input
+            .files
+            .iter()
+            .map(|it| prepare::called(it))
+            .collect();
         let files = listed(files.iter().map(String::as_str));
         let spec = match documents.as_slice() {
             [only] => match RolloutSpec::read(only) {

@@ -518,6 +518,10 @@ impl Service for Door {
         Ok(tag(&desk))
     }
 
+    async fn restore(&self) -> Result<(), ServiceError> {
+        self.perils.reach()
+    }
+
     async fn start(&self, request: &AnalysisRequest<'_>) -> Result<Run, ServiceError> {
         self.perils.pass().await;
         self.perils.reach()?;
