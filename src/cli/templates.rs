@@ -1,6 +1,5 @@
 //! `skygate templates`.
 
-
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};

@@ -33,6 +33,10 @@
 //! **A save that fails**: with the lease lost, touch nothing more. Where the service does not answer, nobody knows whether it was
 //! saved: keep the rollout as it was *before* the event, hold the weight, and read the record again when the service is back, as in 1.
 //!
+//! **Others at work**: whoever looks at the traffic between two weights and finds it otherwise than it was set feeds [`Event::Displaced`],
+//! unless a weight is being set at that moment: then the same weight is listed again, and the history says what was found. A service that
+//! has lost the record gets it back, under a new lease, from whoever stepped last: feed [`Event::Restored`] to what that one has.
+//!
 //! **Out of sight**: while the service is away feed [`Event::Blind`], with the moment of its last answer, to the rollout that was saved
 //! last, and carry out nothing of it but a [`Effect::SetWeight`] of [`Weight::NONE`]. That is the dead-man's limit, and the only thing
 //! that is ever done unsaved: it takes traffic away and never gives any. Feed the same event to the record that is read when the

@@ -265,7 +265,7 @@ fn rivals() -> (Traffic, Traffic, Value) {
                 ..Choice::default()
             },
         );
-        traffic.owner.namespace = name.to_owned();
+        name.clone_into(&mut traffic.owner.namespace);
         traffic
     };
     let object = virtual_service(&json!([

@@ -114,12 +114,12 @@ async fn a_router_that_cannot_tell_raises_no_alarm() {
     let stepper = world.stepper("a", &long_pauses(), "v2", Settings::default());
     let ended = edited(&world, &stepper, async |world| {
         world.roads.edit(Some(weight(35)));
-        world.clock.sleep(Duration::from_secs(60)).await;
+        world.clock.sleep(Duration::from_mins(1)).await;
         // Nor does one that is away for a while.
         world.roads.is_opaque.store(false, Ordering::SeqCst);
         world.roads.edit(Some(weight(20)));
         world.perils.roads_away.store(true, Ordering::SeqCst);
-        world.clock.sleep(Duration::from_secs(60)).await;
+        world.clock.sleep(Duration::from_mins(1)).await;
         world.perils.roads_away.store(false, Ordering::SeqCst);
     })
     .await;
