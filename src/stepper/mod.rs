@@ -84,6 +84,26 @@ pub struct Orders {
     pub on_interrupt: OnInterrupt,
 }
 
+impl Orders {
+    /// What the rollout begins with where the service knows none; `None`: nobody said what to roll out.
+    pub fn first(&self, now: jiff::Timestamp) -> Option<Rollout> {
+        let (spec, version) = self.spec.as_ref().zip(self.version.as_ref())?;
+        let stable = if self.is_initial {
+            Some(version.clone())
+        } else {
+            self.stable.clone()
+        };
+        Some(Rollout::new(
+            &self.namespace,
+            Arc::clone(spec),
+            version.clone(),
+            stable,
+            self.settings.clone(),
+            now,
+        ))
+    }
+}
+
 /// What a stepper does when it is interrupted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInterrupt {
@@ -199,27 +219,6 @@ impl Stepper {
     /// Shows the rollout to whoever looks.
     fn show(&self, scene: Scene) {
         self.stage.send_replace(Some(scene));
-    }
-
-    /// What the rollout begins with where the service knows none.
-    fn first(&self, now: jiff::Timestamp) -> Result<Rollout, StepperError> {
-        let orders = &self.orders;
-        let (Some(spec), Some(version)) = (&orders.spec, &orders.version) else {
-            return Err(StepperError::NothingToDo);
-        };
-        let stable = if orders.is_initial {
-            Some(version.clone())
-        } else {
-            orders.stable.clone()
-        };
-        Ok(Rollout::new(
-            &orders.namespace,
-            Arc::clone(spec),
-            version.clone(),
-            stable,
-            orders.settings.clone(),
-            now,
-        ))
     }
 }
 
