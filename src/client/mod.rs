@@ -24,9 +24,9 @@ use crate::wire::{MeasurementRequest, RunPatch, RunRequest, read};
 use link::{Call, Link};
 
 pub use error::{ClientError, Problem};
-pub use options::{Options, OptionsError, Token};
+pub use options::{Absence, Options, OptionsError, Token};
 pub use request::{Filter, Page};
-pub use rollouts::{Accepted, KeptRollout, RolloutName};
+pub use rollouts::{Accepted, KeptRollout, RolloutName, Stepper};
 pub use templates::Manifest;
 
 /// How long one call waits for news of a run; well below the time after which proxies give up on silence.

@@ -146,6 +146,7 @@ fn sheet(kept: KeptRollout) -> Sheet {
         record,
         lease,
         waiting,
+        stepper: _,
         view: _,
     } = kept;
     Sheet {

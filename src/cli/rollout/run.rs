@@ -20,7 +20,7 @@ use crate::documents::{Documents, rollouts};
 use crate::domain::fault::{Fault, Faults, listed};
 use crate::domain::rollout::desk::Lease;
 use crate::domain::rollout::{
-    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version, draw,
+    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version,
 };
 use crate::hooks::{CommandHook, UrlHook};
 use crate::ports::Hook;
@@ -283,8 +283,7 @@ impl Run {
         let form = match self.output {
             Output::Text => {
                 let Some(scene) = scene else { return Ok(()) };
-                let now = service.clock.now();
-                return print(&draw(&scene.rollout, &scene.runs, &scene.posted, now));
+                return print(&scene.draw(service.clock.now()));
             }
             Output::Json => wire::json,
             Output::Yaml => wire::yaml,
@@ -455,6 +454,7 @@ fn failure(error: StepperError) -> Failure {
         ),
         StepperError::Held(_)
         | StepperError::Lost(_)
+        | StepperError::Forgotten(_)
         | StepperError::NotAborted(_)
         | StepperError::Away(_)
         | StepperError::Record(_) => Failure::broken(error),

@@ -50,6 +50,10 @@ impl Rollout {
                     self.abort(reason, now);
                 }
             }
+            Event::Displaced { found } => return self.displaced(found),
+            Event::Restored => {
+                return "the service had lost this rollout, and has it back".to_owned();
+            }
             Event::Unroutable { message } => {
                 let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since);
                 let message = cut(message);

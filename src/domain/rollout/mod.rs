@@ -65,6 +65,7 @@
 mod arguments;
 mod command;
 pub mod desk;
+mod displaced;
 mod event;
 mod field_path;
 mod machine;
@@ -94,4 +95,4 @@ pub use state::{
 };
 pub use status::RolloutPhase;
 pub use summary::{Latest, MetricSummary, RunSummary};
-pub use tree::draw;
+pub use tree::{Around, Stepping, draw};

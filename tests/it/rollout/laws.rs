@@ -112,6 +112,8 @@ enum Op {
     Fail(prop::sample::Index),
     /// An answer to something that was asked long ago.
     Stray(u8),
+    /// Somebody edits the routes; `None`: out of their shape.
+    Edit(Option<u8>),
     See(bool, Phase, bool),
     Say(Command),
     Begin(u8, Document),
@@ -132,6 +134,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         40 => index().prop_map(Op::Answer),
         4 => index().prop_map(Op::Fail),
         2 => (0..=100u8).prop_map(Op::Stray),
+        4 => prop::option::of(0..=100u8).prop_map(Op::Edit),
         10 => (any::<bool>(), phases(), any::<bool>()).prop_map(|(a, b, c)| Op::See(a, b, c)),
         8 => commands().prop_map(Op::Say),
         3 => (1..5u8, documents()).prop_map(|(a, b)| Op::Begin(a, b)),
@@ -222,6 +225,9 @@ impl World {
             }
             Op::Stray(percent) => self.tell(Event::Routed {
                 weight: weight(*percent),
+            }),
+            Op::Edit(percent) => self.tell(Event::Displaced {
+                found: percent.map(weight),
             }),
             Op::See(is_background, phase, evidence) => {
                 let analysis = if *is_background {

@@ -2,6 +2,7 @@
 
 mod hooks;
 mod input;
+mod looking;
 mod stories;
 
 use std::fs;
