@@ -1,10 +1,9 @@
 //! What a call is answered, and what it means for the attempt and its run.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
-use super::{Attempt, Call, Entry, Hook, Record, RunView};
+use super::{Attempt, Call, Entry, Hook, Record, RunView, Start};
+use crate::domain::fault::listed;
 use crate::domain::measurement::Phase;
 use crate::domain::run::{Command, RunId};
 
@@ -13,6 +12,9 @@ const LONGEST_ANSWER: usize = 500;
 
 /// The phases in which Flagger works on no version of a canary.
 const AT_REST: [&str; 4] = ["Initialized", "Waiting", "Succeeded", "Failed"];
+
+/// Those that come before a canary is gone.
+const LEAVING: [&str; 2] = ["Terminating", "Terminated"];
 
 /// What Flagger calls a rollout that came to a good end.
 const SUCCEEDED: &str = "Succeeded";
@@ -30,6 +32,8 @@ pub struct Decision {
     pub answer: Answer,
     /// Whether the effects may change the answer within moments, so that it is worth deciding again before Flagger's patience ends.
     pub may_change: bool,
+    /// The arguments of the call that are not those which the attempt's run was started with. That run's hold.
+    pub ignored: Vec<String>,
 }
 
 /// What Flagger is told.
@@ -52,19 +56,6 @@ pub enum Effect {
     Tell(RunId, Command),
 }
 
-/// The run that an attempt is judged by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// Its id.
-    pub run: RunId,
-    /// Its name.
-    pub name: String,
-    /// What tells people and programs where it comes from.
-    pub labels: BTreeMap<String, String>,
-    /// The moment before which its version took no traffic.
-    pub not_before: Timestamp,
-}
-
 impl Answer {
     /// The status that Flagger takes for it: never above 202 for yes, never 429 or a 5xx for no.
     pub fn status(&self) -> u16 {
@@ -83,6 +74,13 @@ impl Answer {
             yes: false,
             text: one_line(text.as_ref()),
         }
+    }
+
+    /// Adds to the text what must be read, and cuts what is before it where both are too long.
+    fn add(&mut self, more: &str) {
+        let more = cut(more, LONGEST_ANSWER / 2);
+        let room = LONGEST_ANSWER - more.chars().count();
+        self.text = cut(&self.text, room) + &more;
     }
 }
 
@@ -120,7 +118,7 @@ pub fn decide(
         Hook::ConfirmPromotion => asked.confirm_promotion(),
         Hook::PostRollout => asked.post_rollout(),
         Hook::Rollback => asked.rollback(),
-        Hook::Event => Answer::yes("noted"),
+        Hook::Event => asked.event(),
     };
     asked.decided(hook, answer)
 }
@@ -128,13 +126,15 @@ pub fn decide(
 /// Decides that `call` is refused for `why`, whatever the attempt and its run have come to: its template isn't valid, say.
 pub fn refuse(hook: Hook, call: &Call, mut record: Record, why: &str, now: Timestamp) -> Decision {
     let answer = Answer::no(why);
-    record.note(entry(hook, call, &answer, None, now));
+    let attempt = record.current(call).map(|attempt| attempt.number);
+    record.note(entry(hook, call, &answer, attempt, now));
     Decision {
         ends: None,
         record,
         effects: Vec::new(),
         answer,
         may_change: false,
+        ignored: Vec::new(),
     }
 }
 
@@ -169,9 +169,10 @@ impl Standing {
 
 impl Asked<'_> {
     /// The checksum is still the previous version's, so no attempt is looked for. But Flagger asks this only between two rollouts:
-    /// whatever attempt is open has lost its `post-rollout`, and must not be taken for the next one's.
+    /// whatever attempt is open has lost its end, and must not be taken for the next one's.
     fn confirm_rollout(&mut self) -> Answer {
-        if AT_REST.contains(&self.call.phase.as_str()) {
+        if AT_REST.contains(&self.call.phase.as_str()) && self.record.successor(self.call).is_none()
+        {
             self.close(Command::Terminate);
         }
         self.effects.push(Effect::Check);
@@ -190,11 +191,18 @@ impl Asked<'_> {
             }
             None => {}
         }
-        self.begun()
+        let answer = self.begun();
+        if let Some(attempt) = self.record.current(self.call) {
+            attempt.is_prepared = true;
+        }
+        answer
     }
 
     /// Flagger asks this in every round of a version that takes traffic.
     fn rollout(&mut self) -> Answer {
+        if let Some(successor) = self.record.successor(self.call) {
+            return superseded(successor);
+        }
         let answer = self.begun();
         if let Some(attempt) = self.record.current(self.call) {
             attempt.is_under_way = true;
@@ -216,6 +224,9 @@ impl Asked<'_> {
     }
 
     fn confirm_traffic_increase(&mut self) -> Answer {
+        if let Some(successor) = self.record.successor(self.call) {
+            return superseded(successor);
+        }
         let standing = self.standing();
         let now = self.now;
         let current = self.record.current(self.call);
@@ -241,8 +252,9 @@ impl Asked<'_> {
                 Answer::yes(standing.text())
             }
             Phase::Pending | Phase::Running => Answer::no(format!(
-                "no good measurement since the last increase at {since}; {}",
-                standing.text()
+                "no good measurement since the last increase at {since}; {}{}",
+                standing.text(),
+                if attempt.may_be_stuck() { STUCK } else { "" }
             )),
             Phase::Successful => Answer::no(format!(
                 "the run is over, without a good measurement since the last increase at {since}; \
@@ -258,12 +270,17 @@ impl Asked<'_> {
         let is_stale = |run: &RunView| run.phase.is_over() || run.has_judged;
         // Of a run that is kept no longer only its end is known.
         let has_found = self.run.map_or(has_run, is_stale);
+        let is_prepared = self
+            .record
+            .current(self.call)
+            .is_some_and(|it| it.is_prepared);
         if has_run && has_found {
             self.close(Command::Terminate);
             text = "the first traffic is allowed; what was found before it says nothing of it, so another run begins";
         }
         let now = self.now;
         let attempt = self.attempt();
+        attempt.is_prepared = is_prepared;
         attempt.traffic_since = Some(now);
         attempt.last_increase = Some(now);
         if !has_run || has_found {
@@ -320,9 +337,31 @@ impl Asked<'_> {
     }
 
     fn post_rollout(&mut self) -> Answer {
-        let Some(number) = self.record.open().map(|attempt| attempt.number) else {
-            return Answer::yes("no attempt was under way");
-        };
+        let is_of_call = |attempt: &&Attempt| attempt.checksum == self.call.checksum;
+        // It may have been over before: the event that comes with it was first.
+        let newest = self.record.attempt.as_ref().filter(is_of_call);
+        let answer = newest.map_or_else(
+            || Answer::yes("no attempt at this version was under way"),
+            |attempt| Answer::yes(format!("attempt {} is over", attempt.number)),
+        );
+        self.end();
+        answer
+    }
+
+    /// An event tells in passing that no version is under way, just before `post-rollout` does, or where that is lost or not asked for.
+    fn event(&mut self) -> Answer {
+        let phase = self.call.phase.as_str();
+        if AT_REST.contains(&phase) || LEAVING.contains(&phase) {
+            self.end();
+        }
+        Answer::yes("noted")
+    }
+
+    /// Ends the attempt at the call's version. That of another version is none of the call's business.
+    fn end(&mut self) {
+        if self.record.current(self.call).is_none() {
+            return;
+        }
         let is_endless = self.run.is_some_and(|run| run.is_endless);
         let command = if self.call.phase == SUCCEEDED && is_endless {
             Command::Conclude
@@ -330,7 +369,6 @@ impl Asked<'_> {
             Command::Terminate
         };
         self.close(command);
-        Answer::yes(format!("attempt {number} is over"))
     }
 
     /// What the run of the attempt at the call's version has come to; `None` where there is no such attempt or its run is not there.
@@ -388,9 +426,19 @@ impl Asked<'_> {
         self.run = None;
     }
 
-    fn decided(mut self, hook: Hook, answer: Answer) -> Decision {
+    fn decided(mut self, hook: Hook, mut answer: Answer) -> Decision {
         self.tell_of_traffic();
-        let is_about = |attempt: &&Attempt| attempt.closed_at.is_none_or(|at| at == self.now);
+        let ignored = self.ignored(hook);
+        if !ignored.is_empty() {
+            let names = listed(ignored.iter().map(String::as_str));
+            answer.add(&format!(
+                "; not used: {names}, with which the attempt was not begun"
+            ));
+        }
+        let is_about = |attempt: &&Attempt| {
+            attempt.checksum == self.call.checksum
+                && (hook == Hook::PostRollout || attempt.closed_at.is_none_or(|at| at == self.now))
+        };
         let attempt = self.record.attempt.as_ref().filter(is_about);
         let attempt = attempt.map(|attempt| attempt.number);
         let entry = entry(hook, self.call, &answer, attempt, self.now);
@@ -401,7 +449,31 @@ impl Asked<'_> {
             effects: self.effects,
             answer,
             may_change: self.may_change,
+            ignored,
         }
+    }
+
+    /// The arguments of the call that its attempt's run does not have, or has with another value. What is left out is no contradiction.
+    fn ignored(&mut self, hook: Hook) -> Vec<String> {
+        let call = self.call;
+        match hook {
+            Hook::Event | Hook::PostRollout => return Vec::new(),
+            Hook::ConfirmRollout
+            | Hook::PreRollout
+            | Hook::Rollout
+            | Hook::ConfirmTrafficIncrease
+            | Hook::ConfirmPromotion
+            | Hook::Rollback => {}
+        }
+        let attempt = self.record.current(call);
+        let Some(begun_with) = attempt.and_then(|attempt| attempt.args.as_ref()) else {
+            return Vec::new();
+        };
+        let given = call.args.iter();
+        given
+            .filter(|(name, value)| begun_with.get(*name) != Some(value))
+            .map(|(name, _)| format!("args.{name}"))
+            .collect()
     }
 
     /// Tells the run since when its version takes traffic, unless it knows: also where that was lost before.
@@ -424,25 +496,14 @@ impl Asked<'_> {
 /// What is answered about a version that no hook has begun an attempt at.
 const UNKNOWN: &str = "no attempt at this version is under way: `pre-rollout`, `rollout` and `confirm-traffic-increase` begin one";
 
-impl Start {
-    fn of(call: &Call, attempt: &Attempt) -> Self {
-        let template = call.template.as_ref().map_or("", |template| &template.name);
-        let labels = [
-            ("flagger-canary", call.canary.clone()),
-            ("flagger-namespace", call.namespace.clone()),
-            ("flagger-checksum", attempt.checksum.clone()),
-            ("flagger-attempt", attempt.number.to_string()),
-        ];
-        Self {
-            run: attempt.run.clone(),
-            name: format!("{}-{template}-{}", call.canary, attempt.number),
-            labels: labels
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-            not_before: attempt.traffic_since.unwrap_or(attempt.opened_at),
-        }
-    }
+/// What is added where the answer to the first increase may have been lost, and nothing would show it.
+const STUCK: &str = "; had Flagger not heard that it was allowed, only a `pre-rollout` hook would show it, and this Canary calls none";
+
+/// What is answered about a version whose place the attempt of that number has taken: what Flagger said of it before arrives late.
+fn superseded(successor: u64) -> Answer {
+    Answer::no(format!(
+        "attempt {successor}, at another version, has taken the place of this one; `pre-rollout` begins this one again"
+    ))
 }
 
 fn entry(hook: Hook, call: &Call, answer: &Answer, attempt: Option<u64>, now: Timestamp) -> Entry {
@@ -464,11 +525,15 @@ fn one_line(text: &str) -> String {
         .split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
         .collect();
-    let line = words.join(" ");
-    if line.chars().count() <= LONGEST_ANSWER {
-        return line;
+    cut(&words.join(" "), LONGEST_ANSWER)
+}
+
+/// `text`, or as much of it as so many characters hold.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
     }
-    let mut cut: String = line.chars().take(LONGEST_ANSWER - 1).collect();
+    let mut cut: String = text.chars().take(most - 1).collect();
     cut.push('…');
     cut
 }

@@ -71,6 +71,10 @@ proptest! {
                     let mut call = call(VERSIONS[version]);
                     PHASES[phase].clone_into(&mut call.phase);
                     let before = desk.record.attempt.clone();
+                    let live = before.clone().filter(|it| it.closed_at.is_none());
+                    // Of a version that the live one has followed upon.
+                    let is_late = live.as_ref().is_some_and(|it| it.checksum != VERSIONS[version])
+                        && desk.record.earlier.iter().any(|it| it.checksum == VERSIONS[version]);
                     let run = before.as_ref().and_then(|it| desk.runs.get(&it.run.0)).cloned();
                     let decision = desk.decision(hook, &call);
                     let again = desk.decision(hook, &call);
@@ -84,6 +88,10 @@ proptest! {
                         desk.perform(decision);
                     }
 
+                    if let Some(live) = live.filter(|_| is_late && hook != Hook::PreRollout) {
+                        let after = desk.record.attempt.as_ref().expect("it is still there");
+                        prop_assert_eq!((&after.run, after.closed_at), (&live.run, None), "{}", hook);
+                    }
                     let open = before.filter(|it| it.closed_at.is_none() && it.checksum == VERSIONS[version]);
                     let phase_of_run = run.as_ref().map(|run| run.phase)
                         .or(open.as_ref().and_then(|it| it.end.as_ref()).map(|end| end.phase));
@@ -104,7 +112,7 @@ proptest! {
                         Hook::ConfirmTrafficIncrease => {
                             // The first call of an attempt is never refused.
                             let is_first = open.is_none_or(|it| it.last_increase.is_none());
-                            prop_assert!(!is_first, "{}", text);
+                            prop_assert!(!is_first || is_late, "{}", text);
                         }
                         Hook::ConfirmRollout | Hook::PostRollout | Hook::Event => prop_assert_eq!(status, 200),
                         Hook::PreRollout | Hook::Rollout => {}
@@ -115,6 +123,9 @@ proptest! {
                         prop_assert!(attempt.opened_at <= at(desk.now));
                         prop_assert!(attempt.traffic_since <= attempt.last_increase);
                     }
+                    // However often it is asked, what is remembered of it has an end.
+                    prop_assert!(desk.record.earlier.iter().all(|it| it.closed_at.is_some()));
+                    prop_assert!(desk.record.earlier.len() <= 9 && desk.record.history.len() <= 280);
                 }
             }
             // What no attempt waits for any more has been told to end.
