@@ -29,6 +29,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn_with_state, map_request_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 
 use access::authorize;
@@ -134,18 +135,29 @@ fn allowed(routes: Router<Arc<App>>, app: &Arc<App>, scope: Scope) -> Router<Arc
     }
 }
 
-async fn no_such_path(uri: Uri) -> Problem {
+async fn no_such_path(uri: Uri) -> Response {
     let path = crate::domain::fault::shown(uri.path());
-    Problem::new(
+    let problem = Problem::new(
         Kind::NotFound,
         format!("nothing is at {path}; /openapi.json describes what there is"),
-    )
+    );
+    refusal(&uri, problem)
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Problem {
+async fn no_such_method(method: Method, uri: Uri) -> Response {
     let path = crate::domain::fault::shown(uri.path());
-    Problem::new(
+    let problem = Problem::new(
         Kind::MethodNotAllowed,
         format!("{path} has no {method}; the header `allow` names its methods"),
-    )
+    );
+    refusal(&uri, problem)
+}
+
+/// A failure in the form of those who call there: Flagger's users read the body as it is.
+fn refusal(uri: &Uri, problem: Problem) -> Response {
+    if flagger::is_below(uri) {
+        flagger::told(problem)
+    } else {
+        problem.into_response()
+    }
 }
