@@ -8,6 +8,7 @@
 
 mod access;
 mod app;
+mod canaries;
 mod extract;
 mod flagger;
 mod guard;
@@ -64,6 +65,11 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/runs/{id}", get(runs::get))
         .route("/api/v1/runs/{id}/summary", get(runs::summary))
         .route("/api/v1/runs/{id}/events", get(runs::events))
+        .route("/api/v1/flagger/canaries", get(canaries::list))
+        .route(
+            "/api/v1/flagger/canaries/{namespace}/{name}",
+            get(canaries::get),
+        )
         .route("/api/v1/rollouts", get(rollouts::list))
         .route("/api/v1/rollouts/{namespace}/{name}", get(rollouts::get));
 
@@ -108,6 +114,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .route(
             "/api/v1/clustertemplates/{name}",
             delete(templates::delete_cluster),
+        )
+        .route(
+            "/api/v1/flagger/canaries/{namespace}/{name}",
+            delete(canaries::delete),
         )
         .route("/api/v1/runs/{id}", delete(runs::delete));
 
