@@ -11,6 +11,9 @@
 //!   `post-rollout`), where these have its checksum. Whatever has another changes nothing.
 //! - **Where both were lost** `confirm-rollout` closes it: Flagger asks that between two rollouts only, with the checksum of the one
 //!   before. So does another `pre-rollout` of the same version once traffic flows: Flagger asks that before traffic only.
+//! - **The yes to the first `confirm-traffic-increase`** may be lost, too, and nothing can be measured then. `pre-rollout` shows it, or
+//!   the event with which Flagger begins a round without traffic; without either hook nothing would. More calls of the same kind show
+//!   nothing: a Canary need not have another hook, and would get all of the traffic unjudged.
 //! - `rollback`, which Flagger asks before anything else of an attempt, and `confirm-promotion` are about the open attempt at their
 //!   version, and no about anything else.
 //!
@@ -23,6 +26,8 @@
 //! Whoever calls [`decide`] performs what it says in this order: [`Decision::ends`], save the record, [`Decision::effects`], answer.
 //! A crash in between loses nothing, since the next call decides the same again; every effect is harmless when it is done twice.
 
+mod answer;
+mod asked;
 mod call;
 mod decide;
 mod form;
@@ -30,8 +35,9 @@ mod record;
 mod start;
 mod view;
 
+pub use self::answer::Answer;
 pub use self::call::{CLUSTER_SCOPE, Call, CallError, Hook, TemplateName, Token};
-pub use self::decide::{Answer, Decision, Effect, decide, refuse};
+pub use self::decide::{Decision, Effect, decide, refuse};
 pub use self::form::FormError;
 pub use self::record::{Attempt, End, Entry, Left, Record};
 pub use self::start::{Start, counted_as};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Call, Hook, RunView};
+use super::answer::one_line;
+use super::{Answer, Call, Hook, RunView};
 use crate::domain::measurement::Phase;
 use crate::domain::run::RunId;
 
@@ -52,8 +53,8 @@ pub struct Attempt {
     pub args: Option<BTreeMap<String, String>>,
     /// When it was opened. The version took no traffic before.
     pub opened_at: Timestamp,
-    /// Whether `pre-rollout` was asked, which would be asked again had the yes to the first traffic been lost.
-    pub is_prepared: bool,
+    /// Whether `pre-rollout` or an event came, so that another would show it had the yes to the first traffic been lost.
+    pub is_witnessed: bool,
     /// When it was first allowed to take traffic.
     pub traffic_since: Option<Timestamp>,
     /// When it was last allowed to take more.
@@ -98,6 +99,28 @@ pub struct Entry {
     pub text: String,
 }
 
+impl Entry {
+    /// `call` of `hook`, which belongs to the attempt of that number and was answered so at `now`.
+    pub(super) fn of(
+        hook: Hook,
+        call: &Call,
+        answer: &Answer,
+        attempt: Option<u64>,
+        now: Timestamp,
+    ) -> Self {
+        let told = call.message.as_deref().filter(|_| hook == Hook::Event);
+        Self {
+            at: now,
+            hook,
+            phase: call.phase.clone(),
+            checksum: call.checksum.clone(),
+            attempt,
+            status: answer.status(),
+            text: told.map_or_else(|| answer.text.clone(), one_line),
+        }
+    }
+}
+
 impl Record {
     /// The attempt at the version of `call` that is under way.
     pub(super) fn current(&mut self, call: &Call) -> Option<&mut Attempt> {
@@ -130,7 +153,7 @@ impl Record {
             run,
             args: Some(call.args.clone()),
             opened_at: now,
-            is_prepared: false,
+            is_witnessed: false,
             traffic_since: None,
             last_increase: None,
             is_under_way: false,
@@ -229,7 +252,7 @@ impl Attempt {
 
     /// Whether Flagger may not have heard that its version may take traffic, and will not show that by itself: it would go on asking for more.
     pub(super) fn may_be_stuck(&self) -> bool {
-        !self.is_prepared && !self.has_flowed() && self.last_increase == self.traffic_since
+        !self.is_witnessed && !self.has_flowed() && self.last_increase == self.traffic_since
     }
 
     /// Whether its version has certainly taken traffic, so that a `pre-rollout` can only be another attempt's.

@@ -163,7 +163,7 @@ fn a_canary_without_pre_rollout_begins_with_what_it_asks_first() {
 
 #[test]
 fn a_first_increase_that_may_not_have_been_heard_says_what_would_show_it() {
-    const HINT: &str = "only a `pre-rollout` hook would show it";
+    const HINT: &str = "only a `pre-rollout` or `event` hook would show it";
     let mut desk = Desk::default();
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
     desk.now = 60;
@@ -182,6 +182,37 @@ fn a_first_increase_that_may_not_have_been_heard_says_what_would_show_it() {
     assert_eq!(number(&desk), Some(2));
     let (_, why) = desk.ask(Hook::ConfirmTrafficIncrease, "v1");
     assert!(!why.contains(HINT), "{why}");
+}
+
+#[test]
+fn an_event_shows_that_a_first_increase_was_not_heard() {
+    let event = |message: &str| Call {
+        message: Some(message.to_owned()),
+        ..call("v1")
+    };
+    let starting = event("Starting canary analysis for reviews.bookinfo");
+    let mut desk = Desk::default();
+    desk.answer(Hook::Event, &starting);
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+    desk.answer(
+        Hook::Event,
+        &event("Halt reviews.bookinfo advancement waiting for traffic increase approval x"),
+    );
+    desk.now = 60;
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
+    desk.now = 120;
+    desk.answer(Hook::Event, &starting);
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+    assert_eq!(desk.run().not_before, Some(at(120)));
+    assert_eq!((number(&desk), desk.runs.len()), (Some(1), 1));
+    // Once it takes traffic, that is another attempt at it.
+    desk.now = 180;
+    desk.ask(Hook::Rollout, "v1");
+    desk.end_run(Phase::Failed, "it was bad");
+    desk.answer(Hook::Event, &starting);
+    assert_eq!(desk.status(Hook::Rollback, "v1"), 403);
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+    assert_eq!(number(&desk), Some(2));
 }
 
 #[test]

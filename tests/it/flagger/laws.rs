@@ -13,6 +13,7 @@ enum Op {
         hook: usize,
         version: usize,
         phase: usize,
+        is_start: bool,
         is_saved_only: bool,
     },
     Sleep(i64),
@@ -32,8 +33,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         Just(Phase::Inconclusive),
     ];
     let op = prop_oneof![
-        20 => (0..8usize, 0..2usize, 0..4usize, prop::bool::weighted(0.1)).prop_map(
-            |(hook, version, phase, is_saved_only)| Op::Call { hook, version, phase, is_saved_only }
+        20 => (0..8usize, 0..2usize, 0..4usize, any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+            |(hook, version, phase, is_start, is_saved_only)| Op::Call { hook, version, phase, is_start, is_saved_only }
         ),
         5 => (1..100i64).prop_map(Op::Sleep),
         5 => Just(Op::MeasureWell),
@@ -66,10 +67,11 @@ proptest! {
                         desk.runs.remove(&attempt.run.0);
                     }
                 }
-                Op::Call { hook, version, phase, is_saved_only } => {
+                Op::Call { hook, version, phase, is_start, is_saved_only } => {
                     let hook = Hook::ALL[hook];
                     let mut call = call(VERSIONS[version]);
                     PHASES[phase].clone_into(&mut call.phase);
+                    call.message = is_start.then(|| "Starting canary analysis for reviews.bookinfo".to_owned());
                     let before = desk.record.attempt.clone();
                     let live = before.clone().filter(|it| it.closed_at.is_none());
                     // Of a version that the live one has followed upon.
