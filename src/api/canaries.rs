@@ -158,7 +158,7 @@ pub(super) async fn delete(
             Ok(()) => {}
             // A call came meanwhile: what that began must be ended too.
             Err(StoreError::Changed { .. }) => {
-                records = records_of(&app, &namespace, &name).await?
+                records = records_of(&app, &namespace, &name).await?;
             }
             Err(error) => return Err(error.into()),
         }

@@ -299,7 +299,7 @@ async fn planned(app: &App, call: &Call, start: &Start) -> Result<Run, Problem> 
     body["labels"] = json!(start.labels);
     body["notBefore"] = json!(start.not_before.to_string());
     let run = prepare(app, RunBody::read(&body)).await;
-    let mut run = run.map_err(|problem| problem.rewording(in_metadata))?;
+    let mut run = run.map_err(|problem| problem.rewording(|fault| in_metadata(call, fault)))?;
     run.id = start.run.clone();
     Ok(run)
 }
@@ -323,7 +323,7 @@ fn asked_for(call: &Call) -> Value {
 async fn check(app: &App, call: &Call) -> Result<(), Problem> {
     let deadline = Instant::now() + OAP_WITHIN;
     let run = prepare(app, RunBody::read(&asked_for(call))).await;
-    let run = run.map_err(|problem| problem.rewording(in_metadata))?;
+    let run = run.map_err(|problem| problem.rewording(|fault| in_metadata(call, fault)))?;
     let wrong = unanswered(app, &run.plan, deadline).await;
     if wrong.is_empty() {
         return Ok(());
@@ -331,8 +331,18 @@ async fn check(app: &App, call: &Call) -> Result<(), Problem> {
     Err(Problem::new(Kind::Conflict, wrong.join("; ")))
 }
 
-/// `fault` with the way out that a Canary has: there is no command line.
-fn in_metadata(mut fault: Fault) -> Fault {
+/// `fault` with the place and the way out that a Canary has: there is no other body, and no command line.
+fn in_metadata(call: &Call, mut fault: Fault) -> Fault {
+    if fault.path.starts_with("templates[") {
+        "metadata.template".clone_into(&mut fault.path);
+    } else if let Some((index, _)) = fault
+        .path
+        .strip_prefix("args[")
+        .and_then(|rest| rest.split_once(']'))
+        && let Some(name) = index.parse().ok().and_then(|it| call.args.keys().nth(it))
+    {
+        fault.path = format!("metadata.args.{name}");
+    }
     if let Some(hint) = &fault.hint
         && let Some(argument) = hint.strip_prefix(SUPPLY_BY_FLAG)
     {

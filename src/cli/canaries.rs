@@ -189,7 +189,7 @@ fn drawn(canary: &Value) -> String {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut out = String::new();
     for trouble in list(&canary["troubles"]) {
-        out += &format!("warning: {}\n", text(&trouble));
+        out.extend(["warning: ", &text(&trouble), "\n"]);
     }
     let attempts = list(&canary["attempts"]);
     let cells = attempts.iter().map(|attempt| {

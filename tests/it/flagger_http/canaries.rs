@@ -208,7 +208,7 @@ async fn what_is_over_is_forgotten_as_runs_are() {
     ask(&served, "ratings", "v1", &BEGUN).await;
     ask(&served, "reviews", "v1", &BEGUN).await;
     ask(&served, "reviews", "v1", &[("post-rollout", "Failed")]).await;
-    let forgotten = tokio::time::timeout(Duration::from_secs(60), async {
+    let forgotten = tokio::time::timeout(Duration::from_mins(1), async {
         while served.get(REVIEWS).await.status == 200 {
             served.app.ports.clock.sleep(Duration::from_mins(1)).await;
         }

@@ -71,12 +71,16 @@ async fn templates_and_arguments_that_are_wrong() {
     for hook in ["confirm-rollout", "pre-rollout", "rollout"] {
         let path = format!("/flagger/{hook}");
         let unknown = with(json!({ "template": "apdx", "args.service-name": "reviews" }));
-        check(&served, &path, &unknown, 403, "'apdx'").await;
+        let expected = "metadata.template: AnalysisTemplate 'apdx' not found";
+        check(&served, &path, &unknown, 403, expected).await;
         let told = served.post(&path, unknown.as_str()).await.body;
         assert!(!told.contains("service-name"), "{told}");
         let missing = with(json!({ "template": "apdex" }));
         let way_out = "put `args.service-name: VALUE` into the hook's metadata";
         check(&served, &path, &missing, 403, way_out).await;
+        let strange = json!({ "template": "apdex", "args.service-name": "reviews", "args.x": "y" });
+        let expected = "metadata.args.x: no argument is named `x`";
+        check(&served, &path, &with(strange), 403, expected).await;
         let elsewhere = with(json!({ "template": "apdex", "namespace": "shop" }));
         check(&served, &path, &elsewhere, 403, "'apdex'").await;
     }
