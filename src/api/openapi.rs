@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemView;
 use super::rendering::Written;
-use super::{flagger, health, measurements, metrics, rollouts, runs, templates};
+use super::{canaries, flagger, health, measurements, metrics, rollouts, runs, templates};
 
 /// The description of the whole API.
 #[derive(OpenApi)]
@@ -59,6 +59,9 @@ use super::{flagger, health, measurements, metrics, rollouts, runs, templates};
         rollouts::commands::pause,
         rollouts::commands::resume,
         flagger::answer,
+        canaries::list,
+        canaries::get,
+        canaries::delete,
         health::healthz,
         health::readyz,
         metrics::families,
@@ -79,7 +82,7 @@ const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
 const FLAGGER: &str = "answerFlagger";
 
 /// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
-const FAILURES: [(&str, &[(&str, &str)]); 24] = [
+const FAILURES: [(&str, &[(&str, &str)]); 27] = [
     ("listRuns", &[MALFORMED]),
     ("startRun", &[MALFORMED, TOO_LARGE, FORM, INVALID, TOO_MANY]),
     ("getRun", &[MALFORMED, NOT_FOUND]),
@@ -110,6 +113,9 @@ const FAILURES: [(&str, &[(&str, &str)]); 24] = [
     ("retryRollout", COMMAND),
     ("pauseRollout", COMMAND),
     ("resumeRollout", COMMAND),
+    ("listCanaries", &[MALFORMED]),
+    ("getCanary", &[MALFORMED, NOT_FOUND]),
+    ("deleteCanary", &[NOT_FOUND]),
 ];
 
 const COMMAND: &[(&str, &str)] = &[MALFORMED, NOT_FOUND, CONFLICT, FORM, INVALID];

@@ -4,6 +4,7 @@
     reason = "most comments here are help, read in a terminal, where backticks are noise"
 )]
 
+mod canaries;
 mod completions;
 mod demo;
 mod eval;
@@ -71,6 +72,7 @@ enum Command {
     Templates(templates::Templates),
     Runs(runs::Runs),
     Rollout(rollout::Rollout),
+    Canaries(canaries::Canaries),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -119,6 +121,7 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Templates(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::Runs(command) => command.execute().await,
         Command::Rollout(command) => command.execute().await,
+        Command::Canaries(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
@@ -171,7 +174,7 @@ fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
     let nearby = |command: clap::Command| {
         command.mut_arg("server", |arg| arg.default_value(service::NEARBY))
     };
-    ["templates", "runs", "rollout"]
+    ["templates", "runs", "rollout", "canaries"]
         .into_iter()
         .fold(command, |command, name| {
             command.mut_subcommand(name, |command| command.mut_subcommands(nearby))

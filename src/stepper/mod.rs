@@ -105,6 +105,24 @@ impl Orders {
             on_interrupt: OnInterrupt::Hold,
         }
     }
+
+    /// What the rollout begins with where the service knows none; `None`: nobody said what to roll out.
+    pub fn first(&self, now: jiff::Timestamp) -> Option<Rollout> {
+        let (spec, version) = self.spec.as_ref().zip(self.version.as_ref())?;
+        let stable = if self.is_initial {
+            Some(version.clone())
+        } else {
+            self.stable.clone()
+        };
+        Some(Rollout::new(
+            &self.namespace,
+            Arc::clone(spec),
+            version.clone(),
+            stable,
+            self.settings.clone(),
+            now,
+        ))
+    }
 }
 
 /// What a stepper does when it is interrupted.
@@ -239,27 +257,6 @@ impl Stepper {
     /// Shows the rollout to whoever looks.
     fn show(&self, scene: Scene) {
         self.stage.send_replace(Some(scene));
-    }
-
-    /// What the rollout begins with where the service knows none.
-    fn first(&self, now: jiff::Timestamp) -> Result<Rollout, StepperError> {
-        let orders = &self.orders;
-        let (Some(spec), Some(version)) = (&orders.spec, &orders.version) else {
-            return Err(StepperError::NothingToDo);
-        };
-        let stable = if orders.is_initial {
-            Some(version.clone())
-        } else {
-            orders.stable.clone()
-        };
-        Ok(Rollout::new(
-            &orders.namespace,
-            Arc::clone(spec),
-            version.clone(),
-            stable,
-            orders.settings.clone(),
-            now,
-        ))
     }
 }
 

@@ -15,7 +15,7 @@ use super::service::{Look, ServiceError, Sheet};
 use super::tasks::{Report, Scope, Seen, Tasks};
 use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
 use crate::domain::rollout::desk::Letter;
-use crate::domain::rollout::{Effect, Event, Outcome, Rollout, Weight, step};
+use crate::domain::rollout::{Difference, Effect, Event, Outcome, Rollout, Weight, step};
 use crate::domain::run::RunId;
 use crate::ports::{Observed, RouterError};
 
@@ -211,7 +211,7 @@ impl<'s> Play<'s> {
         let is_lost = read.is_none() && self.rollout.is_some();
         let mut rollout = match read.as_ref().or(self.rollout.as_ref()) {
             Some(rollout) => rollout.clone(),
-            None => stepper.first(now)?,
+            None => orders.first(now).ok_or(StepperError::NothingToDo)?,
         };
         let mut feed = |event| {
             let before = rollout.clone();
@@ -226,12 +226,20 @@ impl<'s> Play<'s> {
         feed(Event::TakenOver(orders.settings.clone()));
         feed(Event::Sighted);
         self.kept.iter().cloned().for_each(&mut feed);
-        for letter in &sheet.waiting {
-            feed(Event::Command(letter.posted));
-        }
         let version = orders.version.as_ref().unwrap_or(&rollout.revision.version);
         let spec = orders.spec.as_ref().unwrap_or(&rollout.spec);
         let (version, spec) = (version.clone(), Arc::clone(spec));
+        let begun = Event::Begun {
+            spec: Arc::clone(&spec),
+            version: version.clone(),
+        };
+        // A retry takes what the document says now; another version is not for the commands.
+        if rollout.compare(&spec, &version) == Ok(Difference::None) {
+            rollout = step(rollout, begun.clone(), now).0;
+        }
+        for letter in &sheet.waiting {
+            rollout = step(rollout, Event::Command(letter.posted), now).0;
+        }
         // Whoever wants something that is not for now is told so, and nothing is done for anybody else.
         if self.rollout.is_none()
             && let Err(why) = rollout.compare(&spec, &version)
@@ -239,7 +247,7 @@ impl<'s> Play<'s> {
             let version = version.name;
             return Err(StepperError::Refused { version, why }.into());
         }
-        rollout = step(rollout, Event::Begun { spec, version }, now).0;
+        rollout = step(rollout, begun, now).0;
 
         self.saved.clone_from(&sheet.tag);
         let is_changed = read.as_ref() != Some(&rollout);

@@ -167,33 +167,34 @@ impl Run {
             let applied = prepare::patiently(patient.server(), applied).await;
             applied.map_err(|error| error.in_file(&file))?;
         }
-        let check = self.check(&spec, &which, version.as_ref(), &patient);
+        let orders = Orders {
+            namespace,
+            holder: holder(),
+            spec: Some(spec),
+            version,
+            stable: self.stable.clone().map(Version::named),
+            is_initial: self.initial,
+            settings: Settings {
+                hook: hook.is_some().then(|| HookPolicy {
+                    tries: self.on_promote_tries,
+                    ..HookPolicy::default()
+                }),
+                abort_when_blind: self.abort_when_blind,
+            },
+            on_interrupt: match self.on_interrupt {
+                Interrupt::Hold => OnInterrupt::Hold,
+                Interrupt::Abort => OnInterrupt::Abort,
+            },
+        };
+        let check = self.check(&orders, &which, &patient);
         prepare::patiently(patient.server(), check).await?;
         let stepper = Stepper {
             service: Arc::new(
-                RemoteService::new(service.client.clone(), &namespace, &spec.name)
+                RemoteService::new(service.client.clone(), &which.namespace, &which.name)
                     .with_templates(texts),
             ),
             router,
-            orders: Orders {
-                namespace,
-                holder: holder(),
-                spec: Some(spec),
-                version,
-                stable: self.stable.clone().map(Version::named),
-                is_initial: self.initial,
-                settings: Settings {
-                    hook: hook.is_some().then(|| HookPolicy {
-                        tries: self.on_promote_tries,
-                        ..HookPolicy::default()
-                    }),
-                    abort_when_blind: self.abort_when_blind,
-                },
-                on_interrupt: match self.on_interrupt {
-                    Interrupt::Hold => OnInterrupt::Hold,
-                    Interrupt::Abort => OnInterrupt::Abort,
-                },
-            },
+            orders,
             hook,
             clock,
             stage: watch::Sender::new(None),
@@ -218,13 +219,7 @@ impl Run {
     }
 
     /// Finds out now what would keep an analysis from being begun later. One that goes on has begun its analyses, or is told only.
-    async fn check(
-        &self,
-        spec: &Arc<RolloutSpec>,
-        which: &Which,
-        version: Option<&Version>,
-        client: &Client,
-    ) -> Result<(), Failure> {
+    async fn check(&self, orders: &Orders, which: &Which, client: &Client) -> Result<(), Failure> {
         let kept = match client.rollout(which.name()).await {
             Ok(kept) => Some(kept),
             Err(error) if error.is_not_found() => None,
@@ -243,26 +238,25 @@ impl Run {
         let record = kept.as_ref().and_then(|kept| kept.record.as_ref());
         // One that cannot be read is the stepper's to tell of.
         let known = record.and_then(|record| Rollout::from_record(record).ok());
-        let current = known.as_ref().map(|known| &known.revision.version);
-        let Some(version) = version.or(current) else {
-            return Err(failure(StepperError::NothingToDo));
+        let orders = match &known {
+            None => orders,
+            Some(known) => &Orders {
+                version: orders
+                    .version
+                    .clone()
+                    .or(Some(known.revision.version.clone())),
+                stable: known.stable.clone(),
+                is_initial: false,
+                ..orders.clone()
+            },
         };
-        let goes_on = known
-            .as_ref()
-            .is_some_and(|known| known.compare(spec, version) == Ok(Difference::None));
-        let stable = match &known {
-            Some(known) => known.stable.clone(),
-            None if self.initial => Some(version.clone()),
-            None => self.stable.clone().map(Version::named),
-        };
-        let first = Rollout::new(
-            &which.namespace,
-            Arc::clone(spec),
-            version.clone(),
-            stable,
-            Settings::default(),
-            jiff::Timestamp::UNIX_EPOCH,
-        );
+        let first = orders.first(jiff::Timestamp::UNIX_EPOCH);
+        let first = first.ok_or_else(|| failure(StepperError::NothingToDo))?;
+        let goes_on = known.is_some_and(|known| {
+            let version = &first.revision.version;
+            known.spec.analysis == first.spec.analysis
+                && known.compare(&first.spec, version) == Ok(Difference::None)
+        });
         let faults = check::faults_of(&first, client).await?;
         if goes_on {
             for fault in faults {

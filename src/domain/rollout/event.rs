@@ -18,7 +18,7 @@ pub enum Event {
     Tick,
     /// Somebody holds the rollout who did not a moment ago: what is routed is to be seen to again.
     TakenOver(Settings),
-    /// A version, or other steps, are to be rolled out. Nothing happens where that is what is rolled out already.
+    /// A version, or other steps, are to be rolled out. Where that is what is rolled out already, the document is taken over.
     Begun {
         /// What the document says now.
         spec: Arc<RolloutSpec>,

@@ -16,7 +16,8 @@
 //! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease ([`desk`]). A stepper's loop is:
 //!
 //! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then each posted command,
-//!    then [`Event::Begun`] if it was started for a version of its own (harmless if that is being rolled out already).
+//!    then [`Event::Begun`] if it was started for a version of its own (harmless if that is being rolled out already: then it goes
+//!    before the commands, so that a retry takes what the document says now).
 //! 2. Wait for an event: a task came back, the moment of a [`Effect::WakeAt`], a command.
 //! 3. [`step`]. *Save the new record under the lease, by compare-and-set, before anything else*; commands up to
 //!    [`Rollout::commands_taken`] leave the inbox with it.
@@ -74,6 +75,7 @@ mod field_path;
 mod machine;
 mod outstanding;
 mod record;
+mod revise;
 mod settle;
 mod spec;
 mod state;
@@ -83,12 +85,13 @@ mod summary;
 mod tree;
 
 pub use super::routes::Weight;
-pub use command::{Command, Difference, Posted, Refusal, Seen};
+pub use command::{Command, Posted, Refusal, Seen};
 pub use event::{Effect, Event, HookKey, Outcome};
 pub use field_path::{FieldPathError, value_at};
 pub use machine::step;
 pub use outstanding::AnalysisRequest;
 pub use record::{RECORD_VERSION, RecordError};
+pub use revise::Difference;
 pub use spec::{AnalysisSite, Background, IstioRouting, KIND, RolloutSpec, Step};
 pub use state::{
     Aborted, Analysis, AnalysisKey, AnalysisKind, HookPolicy, Pause, PauseReason, Promotion,

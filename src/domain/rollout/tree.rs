@@ -214,7 +214,7 @@ fn versions(rollout: &Rollout) -> Vec<(&Version, &'static str)> {
 /// The revisions worth a look, newest first: what is rolled out, what is stable, and those whose analyses are still known.
 fn revisions(rollout: &Rollout) -> Vec<&Revision> {
     let is_worth = |revision: &&Revision| {
-        rollout.stable.as_ref() == Some(&revision.version)
+        rollout.is_stable(&revision.version)
             || rollout
                 .earlier
                 .iter()
@@ -227,7 +227,7 @@ fn revisions(rollout: &Rollout) -> Vec<&Revision> {
 /// `v3,canary`.
 fn roles(rollout: &Rollout, revision: &Revision) -> String {
     let name = &revision.version.name;
-    if rollout.stable.as_ref() == Some(&revision.version) {
+    if rollout.is_stable(&revision.version) {
         format!("{name},stable")
     } else if revision.number == rollout.revision.number {
         format!("{name},canary")

@@ -218,6 +218,23 @@ fn a_hook_that_fails_leaves_the_canary_with_all_traffic() {
 }
 
 #[test]
+fn a_version_goes_on_whether_its_image_is_told_again_or_not() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    for version in [
+        ["--image", "here/reviews:v2"],
+        ["--revision", "v2"],
+        ["--image", "here/reviews:v2"],
+    ] {
+        let more = [&version[..], &["--timeout", "1s"]].concat();
+        let ended = finish(house.run(&more), "");
+        assert_eq!(ended.code, Some(5), "{version:?}: {ended:?}");
+        let kept = house.kept();
+        assert_eq!(kept["revision"], 1, "{version:?}");
+        assert_eq!(kept["image"], "here/reviews:v2", "{version:?}");
+    }
+}
+
+#[test]
 fn the_first_version_ever_is_stable_at_once() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
     let ended = finish(house.run(&["--revision", "v1", "--initial"]), "");
