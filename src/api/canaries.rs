@@ -20,7 +20,7 @@ use crate::domain::fault::shown;
 use crate::domain::flagger::{Left, Record};
 use crate::domain::run::{Command, Run, RunId};
 use crate::ports::{Change, Expected, Record as Kept, RecordKind, StoreError};
-use crate::wire::{CanaryPage, CanaryRow, CanaryView, JudgedBy};
+use crate::wire::{CanaryPage, CanaryRow, CanaryView, JudgedBy, KeptCanary};
 
 /// The canaries that Flagger has asked about, by namespace and name, as flat rows: one for each template that a canary is judged by.
 #[utoipa::path(
@@ -108,13 +108,13 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     Named { namespace, name }: Named,
 ) -> Result<Response, Problem> {
-    let mut view = CanaryView::new(&namespace, &name);
+    let (mut readable, mut troubles) = (Vec::new(), Vec::new());
     for kept in found(&app, &namespace, &name).await? {
         let (_, by) = JudgedBy::of_record(&kept.key.name);
         let record = match Record::from_json(&kept.body) {
             Ok(record) => record,
             Err(error) => {
-                view.add_trouble(&by, &error.to_string());
+                troubles.push(format!("the template {}: {error}", shown(&by.template)));
                 continue;
             }
         };
@@ -122,8 +122,9 @@ pub(super) async fn get(
         for attempt in record.attempts().filter(|attempt| attempt.end.is_none()) {
             runs.extend(run(&app, &attempt.run).await?);
         }
-        view.add(&by, &record, &runs);
+        readable.push(KeptCanary { by, record, runs });
     }
+    let view = CanaryView::new(&namespace, &name, &readable, troubles);
     Ok(Written::of(&view).answer(StatusCode::OK))
 }
 

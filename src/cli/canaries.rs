@@ -2,6 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::options::Output;
@@ -212,7 +213,9 @@ fn drawn(canary: &Value) -> String {
     let newest = attempts.first().map(|attempt| list(&attempt["calls"]));
     let mut calls: Vec<Value> = newest.unwrap_or_default();
     calls.extend(list(&canary["calls"]));
-    calls.sort_by_key(|call| text(&call["at"]));
+    // They come newest first.
+    calls.reverse();
+    calls.sort_by_key(|call| text(&call["at"]).parse::<Timestamp>().ok());
     out.push('\n');
     let cells = calls.iter().map(|call| {
         [

@@ -1,5 +1,6 @@
 //! What Flagger has asked about a canary, and what it was answered.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -17,6 +18,17 @@ pub struct JudgedBy {
     pub template: String,
     /// The template's namespace; empty for a `ClusterAnalysisTemplate`.
     pub template_namespace: String,
+}
+
+/// What is kept of a canary for one template that judges it.
+#[derive(Clone, Debug)]
+pub struct KeptCanary {
+    /// The template.
+    pub by: JudgedBy,
+    /// What Flagger has asked.
+    pub record: Record,
+    /// The runs of its attempts that are still kept.
+    pub runs: Vec<Run>,
 }
 
 /// A canary and a template that judges it, as a row of a table. Every field is always there.
@@ -60,7 +72,7 @@ pub struct CanaryPage {
 }
 
 /// All that is kept of a canary. Every field is always there.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryView {
     namespace: String,
@@ -198,37 +210,33 @@ impl CanaryRow {
 }
 
 impl CanaryView {
-    /// A canary of which nothing is known so far.
-    pub fn new(namespace: &str, name: &str) -> Self {
+    /// What these records say of a canary; `troubles` are told of those that cannot be read.
+    pub fn new(namespace: &str, name: &str, kept: &[KeptCanary], troubles: Vec<String>) -> Self {
+        let mut attempts: Vec<(&KeptCanary, &Attempt)> = kept
+            .iter()
+            .flat_map(|it| it.record.attempts().map(move |attempt| (it, attempt)))
+            .collect();
+        // Stable: of one template the newest is the first already.
+        attempts.sort_by_key(|(_, attempt)| Reverse(attempt.opened_at));
+        let mut calls: Vec<&Entry> = kept.iter().flat_map(|it| it.record.calls(None)).collect();
+        calls.sort_by_key(|call| Reverse(call.at));
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            ..Self::default()
+            attempts: attempts
+                .into_iter()
+                .map(|(kept, attempt)| AttemptView::of(kept, attempt))
+                .collect(),
+            calls: calls.into_iter().map(CallView::of).collect(),
+            troubles,
         }
-    }
-
-    /// Adds what one template's record says; `runs` are those of its attempts that are still kept.
-    pub fn add(&mut self, by: &JudgedBy, record: &Record, runs: &[Run]) {
-        let attempts = record.attempts().map(|attempt| {
-            let run = runs.iter().find(|run| run.id == attempt.run);
-            AttemptView::of(by, record, attempt, run)
-        });
-        self.attempts.extend(attempts);
-        self.attempts
-            .sort_by(|a, b| b.opened_at.cmp(&a.opened_at).then(b.number.cmp(&a.number)));
-        self.calls.extend(record.calls(None).map(CallView::of));
-        self.calls.sort_by(|a, b| b.at.cmp(&a.at));
-    }
-
-    /// Adds that a template's record cannot be read, and why.
-    pub fn add_trouble(&mut self, by: &JudgedBy, why: &str) {
-        let line = format!("what is kept by the template `{}`: {why}", by.template);
-        self.troubles.push(line);
     }
 }
 
 impl AttemptView {
-    fn of(by: &JudgedBy, record: &Record, attempt: &Attempt, run: Option<&Run>) -> Self {
+    fn of(kept: &KeptCanary, attempt: &Attempt) -> Self {
+        let KeptCanary { by, record, runs } = kept;
+        let run = runs.iter().find(|run| run.id == attempt.run);
         let end = attempt.end.as_ref();
         Self {
             template: by.template.clone(),

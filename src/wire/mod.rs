@@ -26,7 +26,7 @@ use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
 
-pub use canary::{CanaryPage, CanaryRow, CanaryView, JudgedBy};
+pub use canary::{CanaryPage, CanaryRow, CanaryView, JudgedBy, KeptCanary};
 pub use flat::{MetricSummary, RunRow, RunSummary};
 pub use request::{
     ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
