@@ -267,7 +267,7 @@ fn cut(text: &str) -> String {
 
 impl Get {
     async fn execute(self) -> Result<Outcome, Failure> {
-        let delivery = Delivery::open(&self.report, false)?;
+        let delivery = Delivery::open(&self.report, self.service.inputs(), false)?;
         delivery.close(unless_interrupted(self.found()).await.transpose())
     }
 
@@ -281,7 +281,7 @@ impl Get {
 
 impl Watch {
     async fn execute(self) -> Result<Outcome, Failure> {
-        let delivery = Delivery::open(&self.report, self.quiet)?;
+        let delivery = Delivery::open(&self.report, self.service.inputs(), self.quiet)?;
         delivery.close(self.seen().await)
     }
 
