@@ -8,6 +8,7 @@
 
 mod access;
 mod app;
+mod dashboards;
 mod extract;
 mod flagger;
 mod guard;
@@ -63,6 +64,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/runs/{id}", get(runs::get))
         .route("/api/v1/runs/{id}/summary", get(runs::summary))
         .route("/api/v1/runs/{id}/events", get(runs::events))
+        .route("/api/v1/measurements", get(dashboards::measurements))
+        .route("/api/v1/annotations", get(dashboards::annotations))
         .route("/api/v1/rollouts", get(rollouts::list))
         .route("/api/v1/rollouts/{namespace}/{name}", get(rollouts::get));
 

@@ -55,7 +55,7 @@ struct List {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = name_and_value)]
     labels: Vec<(String, String)>,
 
-    /// Only those created since this moment, or within so much time
+    /// Only those that were not over before this moment, or so long ago
     #[arg(long, value_name = "TIME", value_parser = when)]
     since: Option<When>,
 

@@ -5,9 +5,11 @@
 
 pub mod read;
 
+mod annotation;
 mod flat;
 mod request;
 mod rollout;
+mod series;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +27,7 @@ use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
 
+pub use annotation::Annotation;
 pub use flat::{MetricSummary, RunRow, RunSummary};
 pub use request::{
     ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,
@@ -35,6 +38,7 @@ pub use rollout::{
     CommandRequest, CommandView, LeaseRequest, LeaseView, PostedView, RolloutPage, RolloutRow,
     RolloutSave, RolloutView, SeenAt,
 };
+pub use series::MeasurementRow;
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
