@@ -10,12 +10,15 @@ use regex::Regex;
 use reqwest::Method;
 use serde_json::{Value, json};
 use skygate::api::description;
+use skygate::domain::measurement::Phase;
 use skygate::domain::rollout::{
     Command, Event, Posted, Rollout, RolloutSpec, Settings, Version, Weight, step,
 };
 
 use super::{metric, run_of};
-use crate::harness::{Answer, Served, Setup, ago};
+use crate::harness::{
+    Answer, Served, Setup, ago, fake_plan, metric as harness_metric, run_of as harness_run,
+};
 
 /// The page at `path`: its rows, and what leads to the next one.
 async fn page(served: &Served, path: &str) -> (Vec<Value>, Option<String>) {
@@ -189,6 +192,32 @@ async fn measurements_come_in_pages() {
     let next = next.expect("there are more");
     let found = rows(&served, &format!("/api/v1/measurements?cursor={next}")).await;
     assert_eq!(keys(&found), keys(&whole[..4]));
+}
+
+/// No page makes the service read all that it keeps: a search for what is rare goes on where it was left off.
+#[tokio::test]
+async fn a_page_looks_through_so_many_runs() {
+    let setup = Setup::saying("S");
+    let now = setup.clock.now();
+    let plan = fake_plan(&[harness_metric("a", "count: 1")]);
+    for n in 0..510 {
+        let mut run = harness_run(&format!("r{n:03}"), &plan, now - Duration::from_secs(n));
+        run.phase = Phase::Successful;
+        run.completed_at = Some(now);
+        setup.store.insert(&run, None).await.expect("room");
+    }
+    let served = setup.start().await;
+    let rare = "/api/v1/measurements?metric=a";
+    let (found, next) = page(&served, rare).await;
+    assert!(found.is_empty());
+    let next = next.expect("there are more");
+    assert!(
+        rows(&served, &format!("{rare}&cursor={next}"))
+            .await
+            .is_empty()
+    );
+    let marks = paged(&served, "/api/v1/annotations?kind=run", 300).await;
+    assert_eq!(marks.len(), 510);
 }
 
 #[tokio::test]
