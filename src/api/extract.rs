@@ -264,16 +264,16 @@ impl Parameters {
         values.pop()
     }
 
-    /// A moment: RFC 3339, or milliseconds since 1970 as Grafana has them.
+    /// A moment: RFC 3339, or a number since 1970, of milliseconds as Grafana has them or of seconds.
     pub(super) fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
         let text = self.text(name)?;
-        let millis = text.parse().ok().map(Timestamp::from_millisecond);
-        let moment = millis.map_or_else(|| text.parse().ok(), Result::ok);
+        let since_1970 = text.parse().ok().map(since_1970);
+        let moment = since_1970.unwrap_or_else(|| text.parse().ok());
         if moment.is_none() {
             self.fault(
                 name,
                 format!(
-                    "expected a moment such as 2026-11-23T09:12:00Z, or milliseconds since 1970, found {}",
+                    "expected a moment such as 2026-11-23T09:12:00Z, or milliseconds or seconds since 1970, found {}",
                     shown(&text)
                 ),
             );
@@ -344,6 +344,17 @@ impl Parameters {
     }
 }
 
+/// The moment so long after the beginning of 1970. As seconds the smaller numbers reach beyond the year 5000, as milliseconds
+/// hardly into 1973, so nobody means the other.
+fn since_1970(number: i64) -> Option<Timestamp> {
+    const FEWEST_MILLISECONDS: u64 = 100_000_000_000;
+    if number.unsigned_abs() < FEWEST_MILLISECONDS {
+        Timestamp::from_second(number).ok()
+    } else {
+        Timestamp::from_millisecond(number).ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,6 +395,25 @@ mod tests {
         assert_eq!(given.all("label"), ["a=1", "b=2"]);
         assert_eq!(given.text("name"), None);
         assert!(given.done(()).is_ok());
+    }
+
+    #[test]
+    fn seconds_are_told_from_milliseconds() {
+        let check = |text: &str, expected: Option<&str>| {
+            let moment = parameters(&format!("from={text}")).moment("from");
+            let expected = expected.map(|expected| expected.parse().unwrap());
+            assert_eq!(moment, expected, "{text}");
+        };
+        let moment = Some("2026-11-23T09:12:00Z");
+        check("1795425120", moment);
+        check("1795425120000", moment);
+        check("2026-11-23T10:12:00%2B01:00", moment);
+        check("0", Some("1970-01-01T00:00:00Z"));
+        check("-60", Some("1969-12-31T23:59:00Z"));
+        // Microseconds are neither.
+        check("1795425120000000", None);
+        check("99999999999999999999", None);
+        check("1795425120.5", None);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod access;
 mod app;
 mod canaries;
+mod dashboards;
 mod extract;
 mod flagger;
 mod guard;
@@ -70,6 +71,8 @@ pub fn router(app: &Arc<App>) -> Router {
             "/api/v1/flagger/canaries/{namespace}/{name}",
             get(canaries::get),
         )
+        .route("/api/v1/measurements", get(dashboards::measurements))
+        .route("/api/v1/annotations", get(dashboards::annotations))
         .route("/api/v1/rollouts", get(rollouts::list))
         .route("/api/v1/rollouts/{namespace}/{name}", get(rollouts::get));
 

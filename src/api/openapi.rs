@@ -12,7 +12,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemView;
 use super::rendering::Written;
-use super::{canaries, flagger, health, measurements, metrics, rollouts, runs, templates};
+use super::{
+    canaries, dashboards, flagger, health, measurements, metrics, rollouts, runs, templates,
+};
 
 /// The description of the whole API.
 #[derive(OpenApi)]
@@ -26,6 +28,7 @@ use super::{canaries, flagger, health, measurements, metrics, rollouts, runs, te
     tags(
         (name = "runs", description = "Analyses under way and over"),
         (name = "measurements", description = "One measurement, explained"),
+        (name = "dashboards", description = "What the panels of a dashboard show: measurements as series, annotations. Runs and rollouts are listed as flat rows, too"),
         (name = "templates", description = "AnalysisTemplates and ClusterAnalysisTemplates"),
         (name = "rollouts", description = "What steppers keep here, and what people want of them"),
         (name = "flagger", description = "Flagger's webhooks, answered in its own contract: the status and a line of text"),
@@ -42,6 +45,8 @@ use super::{canaries, flagger, health, measurements, metrics, rollouts, runs, te
         runs::terminate::terminate,
         runs::rerun::rerun,
         measurements::measure,
+        dashboards::measurements::measurements,
+        dashboards::annotations::annotations,
         templates::list,
         templates::apply,
         templates::get,
@@ -82,7 +87,7 @@ const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
 const FLAGGER: &str = "answerFlagger";
 
 /// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
-const FAILURES: [(&str, &[(&str, &str)]); 27] = [
+const FAILURES: [(&str, &[(&str, &str)]); 29] = [
     ("listRuns", &[MALFORMED]),
     ("startRun", &[MALFORMED, TOO_LARGE, FORM, INVALID, TOO_MANY]),
     ("getRun", &[MALFORMED, NOT_FOUND]),
@@ -96,6 +101,8 @@ const FAILURES: [(&str, &[(&str, &str)]); 27] = [
     ("terminateRun", &[NOT_FOUND]),
     ("rerun", &[MALFORMED, NOT_FOUND, INVALID, TOO_MANY]),
     ("measure", &[MALFORMED, TOO_LARGE, FORM, INVALID]),
+    ("listMeasurements", &[MALFORMED]),
+    ("listAnnotations", &[MALFORMED]),
     ("listTemplates", &[MALFORMED]),
     ("applyTemplates", &[MALFORMED, TOO_LARGE, FORM, INVALID]),
     ("getTemplate", &[NOT_FOUND]),

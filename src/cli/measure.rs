@@ -68,7 +68,9 @@ Exit codes:
 
 impl Measure {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
-        let delivery = Delivery::open(&self.report, false)?;
+        let inputs = self.template.inputs().chain(self.oap.inputs());
+        let inputs = inputs.chain(self.service.inputs());
+        let delivery = Delivery::open(&self.report, inputs, false)?;
         delivery.close(unless_interrupted(self.judge()).await.transpose())
     }
 

@@ -1,6 +1,6 @@
 //! What several commands share: templates and their arguments, the OAP, the form of the output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -134,7 +134,36 @@ pub(super) struct OapArgs {
     pub(super) concurrency: Option<u16>,
 }
 
+impl TemplateArgs {
+    /// The files that are read.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let files = self.input.files.iter().map(PathBuf::as_path);
+        files.filter(|path| *path != Path::new("-"))
+    }
+}
+
 impl OapArgs {
+    /// The files that are read.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let Self {
+            password_file,
+            token_file,
+            headers,
+            ca,
+            cert,
+            key,
+            ..
+        } = self;
+        let of_headers = headers.iter().filter_map(|header| {
+            let (_, value) = header.split_once(':')?;
+            value.trim().strip_prefix('@').map(Path::new)
+        });
+        [password_file, token_file, ca, cert, key]
+            .into_iter()
+            .filter_map(Option::as_deref)
+            .chain(of_headers)
+    }
+
     /// The URL that is asked whatever a template says; the last one given wins.
     pub(super) fn anywhere(&self) -> Option<&str> {
         self.names_and_urls()

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use anyhow::Error;
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::measurement::Phase;
@@ -90,6 +90,8 @@ pub(super) struct Failure {
 /// One thing wrong, as people are told of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Problem {
+    /// Where in what was given; empty for the whole, and where it is in none of that.
+    path: String,
     what: String,
     causes: Vec<String>,
     hint: Option<String>,
@@ -123,14 +125,31 @@ impl Failure {
     pub(super) fn problems(&self) -> impl Iterator<Item = String> {
         self.problems.iter().map(|problem| {
             let causes = problem.causes.iter().map(String::as_str);
-            let mut text: Vec<&str> = [problem.what.as_str()].into_iter().chain(causes).collect();
+            let said = problem.said();
+            let mut text: Vec<&str> = [said.as_str()].into_iter().chain(causes).collect();
             text.extend(problem.hint.as_deref());
             text.join("\n")
         })
     }
 
+    /// The same in parts: where it is, what it is with its causes, and the way out.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&str, String, Option<&str>)> {
+        self.problems.iter().map(|problem| {
+            let what = [problem.what.as_str()].into_iter();
+            let what: Vec<&str> = what
+                .chain(problem.causes.iter().map(String::as_str))
+                .collect();
+            (
+                problem.path.as_str(),
+                what.join(": "),
+                problem.hint.as_deref(),
+            )
+        })
+    }
+
     fn of(outcome: Outcome, error: &Error) -> Self {
         let problem = Problem {
+            path: String::new(),
             what: error.to_string(),
             causes: error.chain().skip(1).map(ToString::to_string).collect(),
             hint: None,
@@ -149,7 +168,7 @@ impl Failure {
             if !is_apart && problem.hint.is_some() {
                 text.push('\n');
             }
-            let _ = writeln!(text, "error: {}", problem.what);
+            let _ = writeln!(text, "error: {}", problem.said());
             for cause in &problem.causes {
                 let _ = writeln!(text, "  caused by: {cause}");
             }
@@ -164,13 +183,20 @@ impl Failure {
     }
 }
 
+impl Problem {
+    fn said(&self) -> String {
+        match self.path.as_str() {
+            "" => self.what.clone(),
+            path => format!("{path}: {}", self.what),
+        }
+    }
+}
+
 impl From<Faults> for Failure {
     fn from(faults: Faults) -> Self {
         let problem = |fault: Fault| Problem {
-            what: match fault.path.as_str() {
-                "" => fault.message,
-                path => format!("{path}: {}", fault.message),
-            },
+            path: fault.path,
+            what: fault.message,
             causes: Vec::new(),
             hint: fault.hint,
         };
@@ -223,8 +249,16 @@ pub(super) fn emit(lines: &str) {
 
 /// `text` without anything that a terminal or a CI system would obey, for it may hold what a server or a caller said, and without credentials.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    match harmless(text) {
+        Cow::Borrowed(text) => unobeyed(text),
+        Cow::Owned(text) => Cow::Owned(unobeyed(&text).into_owned()),
+    }
+}
+
+/// `text` without anything that a terminal would obey, and without credentials: for a file that a CI system takes as it is.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
     let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
-    let text = unobeyed(without_url_credentials(text));
+    let text = without_url_credentials(text);
     if !text.contains(is_obeyed) {
         return text;
     }
@@ -241,16 +275,25 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
 
 /// `text` with what a CI system takes for a command in its log made plain: GitHub's `::set-output …` at the start of a line,
 /// its old `##[…]` and Azure's `##vso[…]` anywhere, `TeamCity`'s `##teamcity[…]`.
-fn unobeyed(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn unobeyed(text: &str) -> Cow<'_, str> {
+    disarmed(text, r"\:", r"\#")
+}
+
+/// The same for XML, whose readers find the text as it was.
+pub(super) fn unobeyed_xml(text: &str) -> Cow<'_, str> {
+    disarmed(text, "&#58;", "&#35;")
+}
+
+/// `text` with `colon` in place of the first one of each command that begins with two, and `hash` in place of the second one.
+fn disarmed<'t>(text: &'t str, colon: &str, hash: &str) -> Cow<'t, str> {
     static COMMANDS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?m)^(?<before>\s*)(?<after>::)|(?<first>#)(?<rest>#[a-z]*\[)")
+        Regex::new(r"(?m)^(?<before>\s*)::|##(?<word>[a-z]*\[)")
             .expect("a constant that its test compiles")
     });
-    if !COMMANDS.is_match(&text) {
-        return text;
-    }
-    let plain = COMMANDS.replace_all(&text, r"$before$first\$after$rest");
-    Cow::Owned(plain.into_owned())
+    COMMANDS.replace_all(text, |found: &Captures<'_>| match found.name("before") {
+        Some(before) => format!("{}{colon}:", before.as_str()),
+        None => format!("#{hash}{}", &found["word"]),
+    })
 }
 
 #[cfg(test)]
@@ -302,5 +345,7 @@ mod tests {
             "it said #\\#[error]x and #\\#vso[task.y]",
         );
         check("a::b, ## heading, [::1]:80", "a::b, ## heading, [::1]:80");
+        assert_eq!(unobeyed_xml("a\n ::b ##[c]"), "a\n &#58;:b #&#35;[c]");
+        assert_eq!(harmless("::a\u{1b}"), "::a\\u{1b}");
     }
 }

@@ -458,10 +458,8 @@ mod tests {
                 address: "http://oap:12800", interval: 1m, query: "{ a }"}}}]}}"#;
         std::fs::write(&file, text).unwrap();
         let args = Cli::parse_from(["skygate", "-f", file.to_str().unwrap()]);
-        let failure = format!(
-            "{:?}",
-            Prepared::from_args(&args.template, None).unwrap_err()
-        );
+        let failure = Prepared::from_args(&args.template, None).unwrap_err();
+        let failure = failure.text();
         for expected in [
             "metrics[0].foo: unknown field",
             "args.service was not resolved",

@@ -113,7 +113,9 @@ Exit codes:
 
 impl Run {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
-        let delivery = Delivery::open(&self.report, self.quiet)?;
+        let inputs = self.template.inputs().chain(self.oap.inputs());
+        let inputs = inputs.chain(self.service.inputs());
+        let delivery = Delivery::open(&self.report, inputs, self.quiet)?;
         let judged = self.judge().await;
         delivery.close(judged.map(Some))
     }

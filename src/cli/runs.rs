@@ -55,7 +55,7 @@ struct List {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = name_and_value)]
     labels: Vec<(String, String)>,
 
-    /// Only those created since this moment, or within so much time
+    /// Only those that were not over before this moment, or so long ago
     #[arg(long, value_name = "TIME", value_parser = when)]
     since: Option<When>,
 
@@ -267,7 +267,7 @@ fn cut(text: &str) -> String {
 
 impl Get {
     async fn execute(self) -> Result<Outcome, Failure> {
-        let delivery = Delivery::open(&self.report, false)?;
+        let delivery = Delivery::open(&self.report, self.service.inputs(), false)?;
         delivery.close(unless_interrupted(self.found()).await.transpose())
     }
 
@@ -281,7 +281,7 @@ impl Get {
 
 impl Watch {
     async fn execute(self) -> Result<Outcome, Failure> {
-        let delivery = Delivery::open(&self.report, self.quiet)?;
+        let delivery = Delivery::open(&self.report, self.service.inputs(), self.quiet)?;
         delivery.close(self.seen().await)
     }
 

@@ -1,6 +1,6 @@
 //! The service that a command asks instead of doing the work itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,12 @@ pub(super) struct Remote {
 }
 
 impl ServiceArgs {
+    /// The files that are read.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.token_file, &self.server_ca];
+        files.into_iter().filter_map(|file| file.as_deref())
+    }
+
     /// The service that the flags name; `None` where they name none.
     pub(super) fn open(&self) -> Result<Option<Remote>, Failure> {
         self.opened(None)

@@ -14,7 +14,7 @@ pub struct Filter {
     pub phases: Vec<String>,
     /// Only those with all of these labels, as `name=value`.
     pub labels: Vec<String>,
-    /// Only those created at this moment or later.
+    /// Only those that were not over before this moment.
     pub from: Option<Timestamp>,
     /// Only those created before this moment.
     pub to: Option<Timestamp>,

@@ -112,11 +112,13 @@ pub struct RunQuery {
     pub namespace: Option<String>,
     /// Only those that were asked for by this template, as in [`Run::templates`].
     pub template: Option<String>,
+    /// Only those of this name.
+    pub name: Option<String>,
     /// Only those in one of these phases; empty: in any.
     pub phases: Vec<Phase>,
     /// Only those with all of these labels.
     pub labels: BTreeMap<String, String>,
-    /// Only those created at this moment or later.
+    /// Only those that were not over before this moment.
     pub from: Option<Timestamp>,
     /// Only those created before this moment.
     pub to: Option<Timestamp>,
@@ -145,11 +147,41 @@ impl Cursor {
     }
 }
 
+impl RunQuery {
+    /// Whether it describes `run`, wherever that stands in the list.
+    pub fn describes(&self, run: &Run) -> bool {
+        let Self {
+            namespace,
+            template,
+            name,
+            phases,
+            labels,
+            from,
+            to,
+            after: _,
+            limit: _,
+        } = self;
+        let is_over_before = |moment| run.completed_at.is_some_and(|end| end < moment);
+        namespace.as_ref().is_none_or(|it| *it == run.namespace)
+            && template
+                .as_ref()
+                .is_none_or(|it| run.templates.contains(it))
+            && name.as_ref().is_none_or(|it| *it == run.name)
+            && (phases.is_empty() || phases.contains(&run.phase))
+            && labels
+                .iter()
+                .all(|(name, value)| run.labels.get(name) == Some(value))
+            && !from.is_some_and(is_over_before)
+            && to.is_none_or(|to| run.created_at < to)
+    }
+}
+
 impl Default for RunQuery {
     fn default() -> Self {
         Self {
             namespace: None,
             template: None,
+            name: None,
             phases: Vec::new(),
             labels: BTreeMap::new(),
             from: None,

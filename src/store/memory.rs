@@ -145,7 +145,7 @@ impl Store for MemoryStore {
         let mut found: Vec<(Cursor, &Run)> = runs
             .entries
             .values()
-            .filter(|entry| is_wanted(query, &entry.run))
+            .filter(|entry| query.describes(&entry.run))
             .map(|entry| (Cursor::of(&entry.run), &entry.run))
             .filter(|(place, _)| query.after.as_ref().is_none_or(|after| place < after))
             .collect();
@@ -278,29 +278,6 @@ impl Store for MemoryStore {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.runs().agenda.first().map(|(at, _)| *at))
     }
-}
-
-fn is_wanted(query: &RunQuery, run: &Run) -> bool {
-    let RunQuery {
-        namespace,
-        template,
-        phases,
-        labels,
-        from,
-        to,
-        after: _,
-        limit: _,
-    } = query;
-    namespace.as_ref().is_none_or(|it| *it == run.namespace)
-        && template
-            .as_ref()
-            .is_none_or(|it| run.templates.contains(it))
-        && (phases.is_empty() || phases.contains(&run.phase))
-        && labels
-            .iter()
-            .all(|(name, value)| run.labels.get(name) == Some(value))
-        && from.is_none_or(|from| run.created_at >= from)
-        && to.is_none_or(|to| run.created_at < to)
 }
 
 #[async_trait]

@@ -5,10 +5,12 @@
 
 pub mod read;
 
+mod annotation;
 mod canary;
 mod flat;
 mod request;
 mod rollout;
+mod series;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +28,7 @@ use crate::domain::reading::{Point, PointKind, Series};
 use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
 
+pub use annotation::Annotation;
 pub use canary::{CanaryPage, CanaryRow, CanaryView, JudgedBy, KeptCanary};
 pub use flat::{MetricSummary, RunRow, RunSummary};
 pub use request::{
@@ -37,6 +40,7 @@ pub use rollout::{
     CommandRequest, CommandView, LeaseRequest, LeaseView, PostedView, RolloutPage, RolloutRow,
     RolloutSave, RolloutView, SeenAt,
 };
+pub use series::MeasurementRow;
 
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {

@@ -415,6 +415,107 @@ fn the_dashboards_of_the_compose_demo_find_what_they_show() {
     let source = &only("docker/grafana/datasource.yaml")["datasources"][0];
     assert_eq!(source["type"], "prometheus");
     assert_eq!(source["url"], "http://prometheus:9090");
+    // It asks the service itself by a plugin, which it has to get, and which it has to be able to run.
+    let source = &only("docker/grafana/datasource.yaml")["datasources"][1];
+    assert_eq!(source["url"], "http://skygate:8480");
+    let plugin = source["type"].as_str().expect("a type");
+    let grafana = &compose["services"]["grafana"];
+    assert_eq!(grafana["environment"]["GF_INSTALL_PLUGINS"], plugin);
+    assert!(files.contains(&"plugins:/var/lib/grafana/plugins".to_owned()));
+    assert_eq!(words(&grafana["depends_on"]), ["prometheus", "skygate"]);
+    // The dashboard leaves it to whoever looks which of the sources there are it asks.
+    let dashboard: Value =
+        serde_json::from_str(&text("docker/grafana/skygate.json")).expect("JSON");
+    let variables = dashboard["templating"]["list"].as_array().expect("some");
+    let mut asked = BTreeSet::new();
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let annotations = dashboard["annotations"]["list"].as_array();
+    for part in panels.chain(annotations.expect("annotations")) {
+        let source = &part["datasource"];
+        let is_it = |variable: &&Value| {
+            let name = variable["name"].as_str().expect("a name");
+            source["uid"] == format!("${{{name}}}")
+        };
+        let variable = variables.iter().find(is_it);
+        let variable = variable.unwrap_or_else(|| panic!("{source}"));
+        assert_eq!(variable["type"], "datasource", "{variable}");
+        assert_eq!(variable["query"], source["type"], "{variable}");
+        asked.insert(source["type"].to_string());
+    }
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+/// The parts of a service in a file for compose that are used here, by the names that compose knows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "they are read to see whether they can be")]
+struct ComposeService {
+    image: String,
+    build: Option<ComposeBuild>,
+    #[serde(default)]
+    profiles: Vec<String>,
+    command: Option<Vec<String>>,
+    #[serde(default)]
+    environment: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    ports: Vec<String>,
+    #[serde(default)]
+    volumes: Vec<String>,
+    #[serde(default)]
+    tmpfs: Vec<String>,
+    #[serde(default)]
+    depends_on: Vec<String>,
+    restart: Option<String>,
+    stop_grace_period: Option<String>,
+    read_only: bool,
+    cap_drop: Vec<String>,
+    security_opt: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "they are read to see whether they can be")]
+struct ComposeBuild {
+    context: String,
+    dockerfile: String,
+}
+
+#[test]
+fn the_compose_demo_has_no_word_that_compose_does_not_know() {
+    let [compose] = documents("docker/compose.yaml")
+        .try_into()
+        .expect("one document");
+    let parts: BTreeSet<&str> = compose
+        .as_object()
+        .expect("parts")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(parts, BTreeSet::from(["name", "services", "volumes"]));
+    let volumes = compose["volumes"].as_object().expect("volumes");
+    let mut used = BTreeSet::new();
+    for (name, service) in compose["services"].as_object().expect("services") {
+        let service: ComposeService = serde_json::from_value(service.clone())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        // An image of others stays the one that it was tried with.
+        let is_ours = service.image == "skygate";
+        assert!(is_ours || service.image.contains(':'), "{name}");
+        for volume in &service.volumes {
+            let (from, to) = volume.split_once(':').expect("a place");
+            assert!(to.starts_with('/'), "{name}: {volume}");
+            if !from.starts_with('.') {
+                used.insert(from.to_owned());
+            }
+        }
+        for port in &service.ports {
+            let numbers: Vec<Result<u16, _>> = port.split(':').skip(1).map(str::parse).collect();
+            assert!(
+                numbers.len() == 2 && numbers.iter().all(Result::is_ok),
+                "{port}"
+            );
+        }
+    }
+    assert_eq!(used, volumes.keys().cloned().collect());
 }
 
 /// Whatever file a command names is in the folder that is mounted.

@@ -44,9 +44,10 @@ pub(in crate::api) struct RunPage {
     params(
         ("namespace" = Option<String>, Query, description = "Only those of this namespace"),
         ("template" = Option<String>, Query, description = "Only those that were asked for by this template; `clustertemplates/NAME` for one of a cluster"),
+        ("name" = Option<String>, Query, description = "Only those of this name"),
         ("phase" = Option<Vec<String>>, Query, description = "Only those in one of these phases; repeated, or with commas between them"),
         ("label" = Option<Vec<String>>, Query, description = "Only those with this label, `NAME=VALUE`; repeated for further ones"),
-        ("from" = Option<String>, Query, description = "Only those created at this moment or later: RFC 3339, or milliseconds since 1970"),
+        ("from" = Option<String>, Query, description = "Only those that were not over before this moment: RFC 3339, or milliseconds or seconds since 1970"),
         ("to" = Option<String>, Query, description = "Only those created before this moment"),
         ("limit" = Option<u32>, Query, description = "How many rows a page has: 1 to 500, 100 by default", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "`next` of the page before it")
@@ -59,7 +60,14 @@ pub(in crate::api) async fn list(
     State(app): State<Arc<App>>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let mut query = query(&uri)?;
+    let mut parameters = Parameters::of(&uri)?;
+    let query = RunQuery {
+        phases: phases(&mut parameters),
+        after: cursor(&mut parameters),
+        limit: parameters.number("limit", 1..=LONGEST_PAGE).unwrap_or(PAGE),
+        ..described(&mut parameters)
+    };
+    let mut query = parameters.done(query)?;
     let limit = query.limit;
     // One more says whether there is another page.
     query.limit += 1;
@@ -72,23 +80,21 @@ pub(in crate::api) async fn list(
     Ok(Written::of(&page).answer(StatusCode::OK))
 }
 
-fn query(uri: &Uri) -> Result<RunQuery, Problem> {
-    let mut parameters = Parameters::of(uri)?;
-    let query = RunQuery {
+/// The runs that the parameters describe which every list of them takes.
+pub(in crate::api) fn described(parameters: &mut Parameters) -> RunQuery {
+    RunQuery {
         namespace: parameters.text("namespace"),
         template: parameters.text("template"),
-        phases: phases(&mut parameters),
-        labels: labels(&mut parameters),
+        name: parameters.text("name"),
+        labels: labels(parameters),
         from: parameters.moment("from"),
         to: parameters.moment("to"),
-        after: cursor(&mut parameters),
-        limit: parameters.number("limit", 1..=LONGEST_PAGE).unwrap_or(PAGE),
-    };
-    parameters.done(query)
+        ..RunQuery::default()
+    }
 }
 
 /// `phase=Failed&phase=Error`, or with a comma between them.
-fn phases(parameters: &mut Parameters) -> Vec<Phase> {
+pub(in crate::api) fn phases(parameters: &mut Parameters) -> Vec<Phase> {
     let mut phases = Vec::new();
     for text in parameters.all("phase") {
         for name in text.split(',') {
@@ -125,7 +131,7 @@ fn labels(parameters: &mut Parameters) -> BTreeMap<String, String> {
     labels
 }
 
-fn cursor(parameters: &mut Parameters) -> Option<Cursor> {
+pub(in crate::api) fn cursor(parameters: &mut Parameters) -> Option<Cursor> {
     let text = parameters.text("cursor")?;
     let place = read(&text);
     if place.is_none() {
@@ -141,7 +147,7 @@ fn cursor(parameters: &mut Parameters) -> Option<Cursor> {
 }
 
 /// A place in the list, as callers hand it back. What is in it is nobody's business.
-fn written(cursor: &Cursor) -> String {
+pub(in crate::api) fn written(cursor: &Cursor) -> String {
     let text = format!("{}/{}", cursor.created_at.as_nanosecond(), cursor.id);
     URL_SAFE_NO_PAD.encode(text)
 }

@@ -1,6 +1,6 @@
 //! Which forms of a result somebody wants, where, and what makes the exit code another than 0.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::anyhow;
@@ -20,7 +20,9 @@ pub(in crate::cli) struct ReportArgs {
     /// markdown  for a summary or a comment
     /// github    GitHub's annotations
     ///
-    /// FORM=FILE writes to a file; what has none goes to stdout, which may have one form.
+    /// FORM=FILE writes to a file of its own; what has none goes to stdout, which may have one form.
+    /// What cannot be begun has a report, too; json and yaml hold a problem with its faults then.
+    /// A report that cannot be written makes the exit code 4 where it would be 0, and changes no other.
     #[arg(
         short,
         long,
@@ -109,6 +111,22 @@ impl Form {
         ("markdown", Self::Markdown),
         ("github", Self::Github),
     ];
+
+    fn name(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(_, form)| *form == self);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
+/// Where a path leads, by whatever name; the file itself need not be there yet.
+fn place(path: &Path) -> PathBuf {
+    let of_parent = || {
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(parent.join(path.file_name()?))
+    };
+    let place = path.canonicalize().ok().or_else(of_parent);
+    place.unwrap_or_else(|| path.to_owned())
 }
 
 impl FromStr for Target {
@@ -138,6 +156,44 @@ impl ReportArgs {
             return Err(Failure::usage(anyhow!(
                 "--fail-on names `none` and something else"
             )));
+        }
+        Ok(())
+    }
+
+    /// Two things that are written to one place would leave half of each, and what is written over an input is lost before it is read.
+    pub(super) fn refuse_shared_places<'p>(
+        &self,
+        inputs: impl IntoIterator<Item = &'p Path>,
+    ) -> Result<(), Failure> {
+        let mut on_stdout = self.output.iter().filter(|target| target.file.is_none());
+        if on_stdout.nth(1).is_some() {
+            return Err(Failure::usage(anyhow!("-o names two forms for stdout"))
+                .hint("give all but one a file: -o FORM=FILE"));
+        }
+        let inputs: Vec<PathBuf> = inputs.into_iter().map(place).collect();
+        let forms = self.output.iter().filter_map(|target| {
+            let file = target.file.as_deref()?;
+            Some((format!("-o {}", target.form.name()), file))
+        });
+        let word = self.result_file.iter();
+        let word = word.map(|file| ("--result-file".to_owned(), file.as_path()));
+        let mut taken: Vec<(PathBuf, String)> = Vec::new();
+        for (what, file) in forms.chain(word) {
+            let place = place(file);
+            let file = file.display();
+            if inputs.contains(&place) {
+                return Err(Failure::usage(anyhow!(
+                    "{what} would be written over `{file}`, which is read"
+                ))
+                .hint("give it another file"));
+            }
+            if let Some((_, other)) = taken.iter().find(|(known, _)| *known == place) {
+                return Err(Failure::usage(anyhow!(
+                    "{what} would be written over {other}, to `{file}`"
+                ))
+                .hint("give each a file of its own"));
+            }
+            taken.push((place, what));
         }
         Ok(())
     }

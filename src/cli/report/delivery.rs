@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use serde::Serialize;
 
 use super::args::{Form, ReportArgs};
 use super::github::{Step, annotations};
+use super::problem::Problem;
 use super::{Report, junit, markdown};
-use crate::cli::outcome::{Failure, Outcome, complain, emit, printable, tell, write};
+use crate::cli::outcome::{Failure, Outcome, complain, emit, printable, tell, unobeyed, write};
 use crate::secrets::without_url_credentials;
 use crate::wire;
 
@@ -46,24 +47,28 @@ pub(in crate::cli) struct Told<T> {
 }
 
 impl Delivery {
-    /// Opens what `args` name. Quiet: nothing goes to stderr.
-    pub(in crate::cli) fn open(args: &ReportArgs, quiet: bool) -> Result<Self, Failure> {
+    /// Opens what `args` name, which must be places of their own: what is written to none of them may replace another, or one of the
+    /// `inputs`. Quiet: nothing goes to stderr.
+    pub(in crate::cli) fn open<'p>(
+        args: &ReportArgs,
+        inputs: impl IntoIterator<Item = &'p Path>,
+        quiet: bool,
+    ) -> Result<Self, Failure> {
         args.refuse_contradiction()?;
-        let mut stdout = None;
+        args.refuse_shared_places(inputs)?;
+        let stdout = args.output.iter().find(|target| target.file.is_none());
+        let stdout = stdout.map_or(Form::Text, |target| target.form);
         let mut files = Vec::new();
         for target in &args.output {
             if let Some(path) = &target.file {
                 files.push((target.form, Place::open(path)?));
-            } else if stdout.replace(target.form).is_some() {
-                return Err(Failure::usage(anyhow!("-o names two forms for stdout"))
-                    .hint("give all but one a file: -o FORM=FILE"));
             }
         }
         let word = args.result_file.as_deref().map(Place::open).transpose()?;
         Ok(Self {
             args: args.clone(),
             quiet,
-            stdout: stdout.unwrap_or(Form::Text),
+            stdout,
             files,
             word,
             step: if args.no_github {
@@ -76,17 +81,17 @@ impl Delivery {
 
     /// Delivers what was judged, or why nothing could be; `None`: it was interrupted before there was anything to tell.
     pub(in crate::cli) fn close(
-        self,
+        mut self,
         judged: Result<Option<Told<impl Serialize>>, Failure>,
     ) -> Result<Outcome, Failure> {
         match judged {
             Ok(Some(told)) => self.tell(&told),
             Ok(None) => {
-                self.leave_word(Outcome::Interrupted)?;
-                Ok(Outcome::Interrupted)
+                let left = self.leave_word(Outcome::Interrupted);
+                settled(Outcome::Interrupted, [left])
             }
             Err(failure) => {
-                if let Err(another) = self.report(&failure) {
+                for another in self.report(&failure).into_iter().filter_map(Result::err) {
                     complain(&another);
                 }
                 Err(failure)
@@ -94,14 +99,10 @@ impl Delivery {
         }
     }
 
-    fn tell(mut self, told: &Told<impl Serialize>) -> Result<Outcome, Failure> {
+    fn tell(&mut self, told: &Told<impl Serialize>) -> Result<Outcome, Failure> {
         let outcome = told.report.outcome();
         let exit = self.args.exit(outcome, told.report.evidence);
-        let in_form = |form| rendered(form, told, exit).map_err(Failure::broken);
-        let mut done = in_form(self.stdout).and_then(|text| write(&text));
-        for (form, place) in &mut self.files {
-            done = done.and(in_form(*form).and_then(|text| place.write(&text)));
-        }
+        let mut done = self.write(|form| rendered(form, told, exit).map(Some));
         if exit != outcome && !self.quiet {
             let note = match outcome {
                 Outcome::Successful => "note: --fail-on asks for evidence".to_owned(),
@@ -113,28 +114,55 @@ impl Delivery {
             tell(&format!("\nhint: {hint}"));
         }
         self.note(&told.report, exit);
-        done.and(self.leave_word(outcome)).map(|()| exit)
+        done.push(self.leave_word(outcome));
+        settled(exit, done)
     }
 
-    /// That there is no result, in the forms that are read by others than whoever sees stderr.
-    fn report(mut self, failure: &Failure) -> Result<(), Failure> {
+    /// That there is no result, in every form; on stdout none for people, who see stderr.
+    fn report(&mut self, failure: &Failure) -> Vec<Result<(), Failure>> {
         let report = Report::of_failure(failure);
-        let in_form = |form| match form {
-            Form::Text | Form::Json | Form::Yaml => Ok(None),
-            Form::Junit | Form::Markdown | Form::Github => {
-                reported(form, &report, report.outcome()).map_err(Failure::broken)
-            }
-        };
-        if let Some(text) = in_form(self.stdout)? {
-            write(&text)?;
-        }
+        let outcome = report.outcome();
+        let is_told = self.stdout == Form::Text;
+        let mut is_stdout = true;
+        let mut done = self.write(|form| {
+            let is_left_out = is_told && std::mem::take(&mut is_stdout);
+            let text = match form {
+                Form::Text if is_left_out => return Ok(None),
+                Form::Text => printable(&failure.text()).into_owned(),
+                Form::Json => wire::json(&Problem::of(failure))?,
+                Form::Yaml => wire::yaml(&Problem::of(failure))?,
+                Form::Junit => junit::junit(&report)?,
+                Form::Markdown => markdown::markdown(&report),
+                Form::Github => annotations(&report, outcome),
+            };
+            Ok(Some(without_url_credentials(&text).into_owned()))
+        });
+        self.note(&report, outcome);
+        done.push(self.leave_word(outcome));
+        done
+    }
+
+    /// Writes what `text` says to stdout first, and then to every file, whatever becomes of the others.
+    fn write(
+        &mut self,
+        mut text: impl FnMut(Form) -> anyhow::Result<Option<String>>,
+    ) -> Vec<Result<(), Failure>> {
+        let mut in_form = |form| text(form).map_err(Failure::broken);
+        let stdout = in_form(self.stdout).and_then(|text| match (text, self.stdout) {
+            (None, _) => Ok(()),
+            // Whoever reads the log of a job obeys what begins a line, within a block of code as well.
+            (Some(text), Form::Markdown) => write(&unobeyed(&text)),
+            (Some(text), _) => write(&text),
+        });
+        let mut done = vec![stdout];
         for (form, place) in &mut self.files {
-            if let Some(text) = in_form(*form)? {
-                place.write(&text)?;
-            }
+            let written = in_form(*form).and_then(|text| match text {
+                Some(text) => place.write(&text),
+                None => Ok(()),
+            });
+            done.push(written);
         }
-        self.note(&report, report.outcome());
-        self.leave_word(report.outcome())
+        done
     }
 
     /// Tells the CI system that this process is part of.
@@ -146,9 +174,9 @@ impl Delivery {
         step.record(report);
     }
 
-    fn leave_word(self, outcome: Outcome) -> Result<(), Failure> {
-        match self.word {
-            Some(mut place) => place.write(outcome.word()),
+    fn leave_word(&mut self, outcome: Outcome) -> Result<(), Failure> {
+        match &mut self.word {
+            Some(place) => place.write(outcome.word()),
             None => Ok(()),
         }
     }
@@ -173,24 +201,34 @@ impl Place {
     }
 }
 
+/// What a process ends with: a bad end stays what it is, though a report of it could not be written, and a good one does not,
+/// for somebody waits for the report.
+fn settled(
+    exit: Outcome,
+    done: impl IntoIterator<Item = Result<(), Failure>>,
+) -> Result<Outcome, Failure> {
+    let mut troubles: Vec<Failure> = done.into_iter().filter_map(Result::err).collect();
+    let last = match exit {
+        Outcome::Successful => troubles.pop(),
+        Outcome::Failed
+        | Outcome::Usage
+        | Outcome::Inconclusive
+        | Outcome::Error
+        | Outcome::TimedOut
+        | Outcome::Interrupted => None,
+    };
+    troubles.iter().for_each(complain);
+    last.map_or(Ok(exit), Err)
+}
+
 fn rendered(form: Form, told: &Told<impl Serialize>, exit: Outcome) -> anyhow::Result<String> {
     let text = match form {
         Form::Text => return Ok(printable(&told.text).into_owned()),
         Form::Json => wire::json(&told.whole)?,
         Form::Yaml => wire::yaml(&told.whole)?,
-        Form::Junit | Form::Markdown | Form::Github => {
-            reported(form, &told.report, exit)?.unwrap_or_default()
-        }
+        Form::Junit => junit::junit(&told.report)?,
+        Form::Markdown => markdown::markdown(&told.report),
+        Form::Github => annotations(&told.report, exit),
     };
     Ok(without_url_credentials(&text).into_owned())
-}
-
-/// `report` in a form that is made of it; `None` for the others.
-fn reported(form: Form, report: &Report, exit: Outcome) -> anyhow::Result<Option<String>> {
-    Ok(match form {
-        Form::Text | Form::Json | Form::Yaml => None,
-        Form::Junit => Some(junit::junit(report)?),
-        Form::Markdown => Some(markdown::markdown(report)),
-        Form::Github => Some(annotations(report, exit)),
-    })
 }

@@ -151,7 +151,8 @@ fn fenced(text: &str) -> String {
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (index, c) in text.chars().enumerate() {
-        if "\\`*_{}[]<>|#~$!&".contains(c) || (index == 0 && "+-".contains(c)) {
+        // A line that begins with two colons would be obeyed in the log of a job.
+        if "\\`*_{}[]<>|#~$!&".contains(c) || (index == 0 && "+-:".contains(c)) {
             plain.push('\\');
         }
         plain.push(if c == '\n' { ' ' } else { c });
@@ -176,6 +177,7 @@ mod tests {
             r"\<img src=x\> \*a\* \`b\` \[c\](d)",
         );
         check("-1\n2", r"\-1 2");
+        check("::a::b ##[c]", r"\::a::b \#\#\[c\]");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What came of a run or of a measurement, for those who weren't there: test reports, summaries, annotations.
 //!
-//! A [`Report`] is made once and written in any form. Nothing in it commands a terminal or a CI system, and nothing shows a credential.
+//! A [`Report`] is made once and written in any form. Nothing in it commands a terminal, and nothing shows a credential.
+//! What a CI system would obey is told from the rest where a form goes to a place that one reads.
 
 mod args;
 mod delivery;
 mod github;
 mod junit;
 mod markdown;
+mod problem;
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use jiff::Timestamp;
 
 pub(super) use self::args::ReportArgs;
 pub(super) use self::delivery::{Delivery, Told};
-use super::outcome::{Failure, Outcome, printable};
+use super::outcome::{Failure, Outcome, harmless};
 use super::prepare::Prepared;
 use super::run::Ending;
 use super::show;
@@ -152,7 +154,7 @@ impl Report {
     pub(super) fn of_failure(failure: &Failure) -> Self {
         let problems: Vec<String> = failure
             .problems()
-            .map(|it| printable(&it).into_owned())
+            .map(|it| harmless(&it).into_owned())
             .collect();
         Self {
             name: "skygate".to_owned(),
@@ -269,11 +271,11 @@ fn of_decisive(measured: &Measurement, text: &str) -> Decisive {
         number: measured.number,
         verdict: one_line(&show::verdict(measured)),
         condition: decided.map(|decided| {
-            let condition = printable(&decided.condition).into_owned();
+            let condition = harmless(&decided.condition).into_owned();
             (decided.side.name(), condition)
         }),
         points,
-        text: printable(text).into_owned(),
+        text: harmless(text).into_owned(),
     }
 }
 
@@ -292,12 +294,12 @@ fn took(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
     Duration::try_from(to?.duration_since(from?)).ok()
 }
 
-/// `text` without line ends, and without anything that is obeyed anywhere.
+/// `text` without line ends, and without anything that a terminal obeys.
 fn one_line(text: &str) -> String {
     let text: Vec<&str> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    printable(&text.join(" ")).into_owned()
+    harmless(&text.join(" ")).into_owned()
 }

@@ -181,3 +181,22 @@ fn the_service_answers_before_argo_gives_up() {
     let wait = wait.strip_suffix('s').and_then(|it| it.parse().ok());
     assert!(wait < web.provider()["timeoutSeconds"].as_u64(), "{url}");
 }
+
+/// Argo's pause begins at the end of a measurement, so a call takes its own time and the interval.
+#[test]
+fn a_run_is_followed_for_half_an_hour() {
+    let web = Web::read("follow-a-run.yaml", &[("run-id", "x")]);
+    let seconds = |text: &str| -> u64 {
+        let number = text.strip_suffix('s').and_then(|it| it.parse().ok());
+        number.expect("seconds")
+    };
+    let url = text(&web.provider()["url"]);
+    let wait = seconds(url.rsplit_once("?wait=").expect("a wait").1);
+    let call = wait + seconds(text(&web.0["interval"]));
+    let calls = web.0["inconclusiveLimit"].as_u64().expect("a limit");
+    assert_eq!(call * calls, 30 * 60, "{call} s, {calls} times");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/argo/follow-a-run.yaml");
+    let written = fs::read_to_string(path).expect("a template");
+    let told = format!("{calls} of them, of {call} seconds each, are half an hour");
+    assert!(written.contains(&told), "{told}");
+}

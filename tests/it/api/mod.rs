@@ -5,11 +5,13 @@
 //! - `races`, `waiting`, `clients`: many callers at once, callers that wait, callers that misbehave.
 //! - `access`: who may do what. `secrets`: what nobody is told. (See `cli::serve` as well.)
 //! - `oaps`: an OAP that fails in every way it can. `stopping`: the end.
+//! - `dashboards`: what panels show, and whether those of the Grafana dashboard find it.
 //! - `description`, `examples`, `argo`: what is told of the API is true.
 
 mod access;
 mod argo;
 mod clients;
+mod dashboards;
 mod description;
 mod examples;
 mod oaps;

@@ -130,6 +130,16 @@ async fn parameters_and_headers() {
         ("/api/v1/runs?cursor=x", "cursor"),
         ("/api/v1/runs?namespace=a&namespace=b", "namespace"),
         ("/api/v1/runs?namspace=a", "namspace"),
+        ("/api/v1/measurements?limit=5001", "limit"),
+        ("/api/v1/measurements?from=soon", "from"),
+        ("/api/v1/measurements?to=1795425120000000", "to"),
+        ("/api/v1/measurements?phase=Fine", "phase"),
+        ("/api/v1/measurements?cursor=x", "cursor"),
+        ("/api/v1/measurements?metrc=a", "metrc"),
+        ("/api/v1/annotations?kind=run,canary", "kind"),
+        ("/api/v1/annotations?limit=0", "limit"),
+        ("/api/v1/annotations?cursor=x", "cursor"),
+        ("/api/v1/annotations?phase=Failed", "phase"),
         ("/api/v1/templates?cursor=%00", "cursor"),
         (&format!("{run}?wait=soon"), "wait"),
         (&format!("{run}?wiat=1s"), "wiat"),
@@ -190,7 +200,8 @@ async fn parameters_and_headers() {
     for (method, path, allow) in [
         (Method::PUT, "/api/v1/runs", "GET,HEAD,POST"),
         (Method::DELETE, "/healthz", "GET,HEAD"),
-        (Method::OPTIONS, "/api/v1/measurements", "POST"),
+        (Method::OPTIONS, "/api/v1/measurements", "GET,HEAD,POST"),
+        (Method::POST, "/api/v1/annotations", "GET,HEAD"),
     ] {
         let answer = Answer::of(served.request(method, path)).await;
         assert_eq!(answer.problem(), "method-not-allowed", "{path}");

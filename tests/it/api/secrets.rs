@@ -69,6 +69,15 @@ async fn no_run_tells_a_part_of_one() {
         let path = format!("{run}{path}");
         check_untold(&served.get(&path).await, &path);
     }
+    for path in [
+        "/api/v1/runs",
+        "/api/v1/measurements",
+        "/api/v1/annotations",
+    ] {
+        let answer = served.get(path).await;
+        assert!(!answer.json()["items"][0].is_null(), "{answer}");
+        check_untold(&answer, path);
+    }
 }
 
 #[tokio::test]

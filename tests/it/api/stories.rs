@@ -162,7 +162,9 @@ async fn runs_are_listed() {
     };
     let from = ago(&served, Duration::from_hours(24 * 365)).as_millisecond();
     assert_eq!(count(&format!("from={from}")).await, 3);
-    assert_eq!(count("from=4102444800000").await, 0);
+    // One of them is under way for as long as anybody likes.
+    assert_eq!(count("from=4102444800000").await, 1);
+    assert_eq!(count("from=4102444800&phase=Successful").await, 0);
     assert_eq!(count("to=2126-01-01T00:00:00Z").await, 3);
     assert_eq!(count("to=2020-01-01T00:00:00Z").await, 0);
     story.end("list");

@@ -26,6 +26,8 @@ fn junit(xml: &str) -> Report {
     // The crate reads only moments with a zone, which other readers refuse.
     let moment = Regex::new(r#" timestamp="[^"]*""#).expect("a pattern of ours");
     let readable = moment.replace_all(xml, "");
+    // Nor does it know references by number.
+    let readable = readable.replace("&#58;", ":").replace("&#35;", "#");
     let report = Report::deserialize_from_str(&readable).expect("a JUnit report");
     for suite in &report.test_suites {
         let count = |is: fn(&TestCaseStatus) -> bool| {
@@ -528,12 +530,227 @@ fn a_template_that_is_invalid_is_reported_too() {
         ended.stdout.starts_with("::error title=Skygate::stdin"),
         "{ended:#?}"
     );
-    for form in ["text", "json", "yaml"] {
-        let ended = skygate_reading(&["run", "-f", "-", "-o", form], "kind: AnalysisTemplate\n");
-        assert_eq!(
-            (ended.code, ended.stdout.as_str()),
-            (Some(2), ""),
-            "{ended:#?}"
+    let ended = skygate_reading(
+        &["run", "-f", "-", "-o", "text"],
+        "kind: AnalysisTemplate\n",
+    );
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(2), ""),
+        "{ended:#?}"
+    );
+}
+
+#[test]
+fn faults_are_a_problem_for_programs() {
+    const TEMPLATE: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: wrong}
+spec:
+  metrics:
+  - name: a
+    intervall: 1m
+    provider: {skywalking: {interval: 3m, query: \"{x}\"}}
+  - name: a
+    provider: {skywalking: {interval: 3m, query: \"{x}\"}}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faults.txt");
+    let of_text = format!("text={}", file.display());
+    for name in ["run", "measure"] {
+        let args = [name, "-f", "-", "-o", "json", "-o", &of_text];
+        let ended = skygate_reading(&args, TEMPLATE);
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        let problem: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!(problem["type"], "urn:skygate:problem:invalid", "{problem}");
+        assert_eq!(problem["exitCode"], 2);
+        // What a script asks of a run is not there, and is not mistaken.
+        assert_eq!(problem["status"]["phase"], serde_json::Value::Null);
+        let faults = problem["faults"].as_array().expect("faults");
+        let fault = &faults[0];
+        let path = fault["path"].as_str().expect("a path");
+        assert!(path.ends_with("spec.metrics[0].intervall"), "{fault}");
+        assert!(fault.to_string().contains("`interval`"), "{fault}");
+        // The same as people are told, in a file for them as well.
+        let text = std::fs::read_to_string(&file).expect("a file");
+        assert_eq!(text, ended.stderr);
+        for fault in faults {
+            let message = fault["message"].as_str().expect("a message");
+            assert!(text.contains(message), "{message} in {text}");
+        }
+        let yaml = skygate_reading(&[name, "-f", "-", "-o", "yaml"], TEMPLATE);
+        let same: serde_json::Value = serde_norway::from_str(&yaml.stdout).expect("YAML");
+        assert_eq!(same, problem);
+    }
+    // What is wrong before a template is read, too.
+    let ended = skygate(&["run", "-f", "no/such.yaml", "-o", "json"]);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let problem: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let detail = problem["detail"].as_str().expect("a detail");
+    assert!(
+        detail.starts_with("failed to read no/such.yaml: "),
+        "{detail}"
+    );
+    // A service that is away is no fault of whoever asks.
+    let away = ["--server", "http://127.0.0.1:9", "--server-patience", "1ms"];
+    let args = ["run", "-f", APDEX, "--arg", "service-name=a", "-o", "json"];
+    let ended = skygate(&[args.as_slice(), away.as_slice()].concat());
+    assert_eq!(ended.code, Some(4), "{ended:#?}");
+    let problem: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(problem["type"], "urn:skygate:problem:error", "{problem}");
+    assert_eq!(problem["exitCode"], 4);
+}
+
+#[test]
+fn no_place_is_written_to_twice_or_read_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("ASCII").to_owned();
+    let template = std::fs::read_to_string(APDEX).expect("a template");
+    let (file, link, token) = (path("apdex.yaml"), path("link.yaml"), path("token"));
+    std::fs::write(&file, &template).expect("room");
+    std::fs::write(&token, "secret").expect("room");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    let other = path("new.xml");
+    let roundabout = folder
+        .path()
+        .join("../")
+        .join(folder.path().file_name().expect("a name"));
+    let roundabout = roundabout.join("new.xml").display().to_string();
+    let check = |more: &[&str], expected: &str| {
+        for name in ["run", "measure"] {
+            let args = [name, "-f", &file, "--arg", "service-name=checkout"];
+            let ended = skygate(&[args.as_slice(), more].concat());
+            assert_eq!(ended.code, Some(2), "{ended:#?}");
+            assert_eq!(ended.stdout, "");
+            assert!(ended.stderr.contains(expected), "{expected}: {ended:#?}");
+            assert!(!ended.stderr.contains("asking"), "{ended:#?}");
+        }
+        let kept = std::fs::read_to_string(&file).expect("it is there");
+        assert_eq!(kept, template, "{more:?}");
+        assert!(!std::fs::exists(&other).expect("a folder"), "{more:?}");
+    };
+    let to = |form: &str, file: &str| format!("{form}={file}");
+    check(
+        &["-o", &to("junit", &other), "-o", &to("json", &other)],
+        "-o json would be written over -o junit",
+    );
+    check(
+        &["-o", &to("junit", &other), "-o", &to("json", &roundabout)],
+        "-o json would be written over -o junit",
+    );
+    check(
+        &["-o", &to("junit", &other), "--result-file", &other],
+        "--result-file would be written over -o junit",
+    );
+    for input in [&file, &link] {
+        check(
+            &["-o", &to("markdown", &other), "-o", &to("json", input)],
+            "-o json would be written over",
         );
     }
+    check(
+        &["--result-file", &token, "--oap-token-file", &token],
+        "--result-file would be written over",
+    );
+    assert_eq!(std::fs::read_to_string(&token).expect("a file"), "secret");
+}
+
+/// A place that can be opened, and never written to.
+const FULL: &str = "/dev/full";
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_bad_end() {
+    if !std::fs::exists(FULL).unwrap_or(false) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("skygate.md");
+    let (full, kept) = (
+        format!("junit={FULL}"),
+        format!("markdown={}", file.display()),
+    );
+    let percentile = "api/examples/percentile.yaml";
+    let check = |ended: &Ended, code| {
+        assert_eq!(ended.code, Some(code), "{ended:#?}");
+        let told = ended.stderr.matches("failed to write to /dev/full").count();
+        assert_eq!(told, 1, "{ended:#?}");
+        // The other reports are there.
+        assert!(!ended.stdout.is_empty());
+        let summary = std::fs::read_to_string(&file).expect("a file");
+        assert!(summary.starts_with("## "), "{summary}");
+    };
+    let forms = ["-o", &full, "-o", &kept];
+    check(&run(APDEX, "degraded", &forms), 1);
+    check(&run(percentile, "healthy", &forms), 4);
+    let allowed = [forms.as_slice(), &["--fail-on", "none"]].concat();
+    check(&run(APDEX, "degraded", &allowed), 4);
+    let timed_out = [forms.as_slice(), &["--timeout", "1m"]].concat();
+    check(&run(APDEX, "healthy", &timed_out), 5);
+    let word = ["--result-file", FULL, "-o", &kept];
+    check(&run(APDEX, "degraded", &word), 1);
+    // Nor does it hide what is wrong.
+    let ended = skygate(&["run", "-f", "no/such.yaml", "-o", &full]);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("failed to write to /dev/full"));
+    assert!(ended.stderr.contains("failed to read no/such.yaml"));
+}
+
+#[test]
+fn what_a_template_says_is_in_its_reports_as_it_is() {
+    let said = "::add-mask::a ##vso[task.complete]";
+    let template = format!(
+        "
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {{name: obeyed}}
+spec:
+  metrics:
+  - name: \"{said}\"
+    count: 1
+    successCondition: |
+      all(values < 0) or `
+      {said}` == \"\"
+    provider:
+      skywalking:
+        interval: 3m
+        expression: service_cpm
+        entity: {{ serviceName: checkout, normal: true }}
+"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_str().expect("ASCII").to_owned();
+    let (xml, md) = (file("skygate.xml"), file("skygate.md"));
+    let args = [
+        "run",
+        "-f",
+        "-",
+        "--simulate",
+        "checkout=healthy",
+        "--speed",
+        "1200",
+        "-o",
+        &format!("junit={xml}"),
+        "-o",
+        &format!("markdown={md}"),
+        "-o",
+        "junit",
+    ];
+    let ended = skygate_reading(&args, &template);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let read = |path: &str| std::fs::read_to_string(path).expect("a file");
+    assert_eq!(read(&xml), ended.stdout);
+    // A reader of XML finds it, and a log that obeys lines does not.
+    let report = junit(&ended.stdout);
+    let case = &report.test_suites[0].test_cases[0];
+    assert_eq!(case.name.as_str(), said);
+    let TestCaseStatus::NonSuccess { description, .. } = &case.status else {
+        panic!("{case:?}")
+    };
+    let body = description.as_ref().expect("a body").as_str();
+    let is_said = |text: &str| text.lines().any(|line| line.trim().starts_with(said));
+    assert!(is_said(body), "{body}");
+    assert!(!is_said(&ended.stdout), "{}", ended.stdout);
+    // In Markdown a block of code has it as it is.
+    assert!(is_said(&read(&md)), "{}", read(&md));
 }

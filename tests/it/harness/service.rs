@@ -17,7 +17,7 @@ use skygate::ports::{Clock, MetricSource, Observer, Records, Store};
 use skygate::secrets::SecretFiles;
 use skygate::sim::{Config, Sim};
 use skygate::store::MemoryStore;
-use skygate::telemetry::{Metrics, ObservedSource};
+use skygate::telemetry::{Metrics, ObservedSource, ObservedStore};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -79,9 +79,10 @@ impl Setup {
         let metrics = Arc::new(Metrics::new());
         let source: Arc<dyn MetricSource> =
             Arc::new(ObservedSource::new(self.source, Arc::clone(&metrics)));
+        let store: Arc<dyn Store> = Arc::new(ObservedStore::new(self.store, Arc::clone(&metrics)));
         let engine = Engine::new(
             Arc::clone(&self.clock),
-            Arc::clone(&self.store),
+            Arc::clone(&store),
             Arc::clone(&source),
         )
         .observed_by(Arc::clone(&metrics) as Arc<dyn Observer>);
@@ -94,7 +95,7 @@ impl Setup {
         };
         let ports = Ports {
             clock: self.clock,
-            store: self.store,
+            store,
             records: self.records,
         };
         let app = App::new(engine, ports, planner, self.access, self.settings, metrics);

@@ -46,6 +46,7 @@ async fn shelf_of_twelve(shelf: &mut Shelf) {
         let mut run = new_run(&format!("r{n:02}"), 10 * n);
         let n = usize::try_from(n).expect("as it should be");
         ["one", "two"][n % 2].clone_into(&mut run.namespace);
+        run.name = format!("analysis-r{n:02}");
         run.phase = PHASES[n % 6];
         run.completed_at = run.phase.is_over().then(|| at(1_000));
         if n % 3 == 0 {
@@ -143,11 +144,50 @@ async fn every_filter_filters(mut shelf: Shelf) {
         ),
         (
             RunQuery {
-                from: Some(at(30)),
                 to: Some(at(60)),
                 ..RunQuery::default()
             },
-            "r05 r04 r03",
+            "r05 r04 r03 r02 r01 r00",
+        ),
+        // What is over by then is left out, what is under way is not.
+        (
+            RunQuery {
+                from: Some(at(1_000)),
+                to: Some(at(60)),
+                ..RunQuery::default()
+            },
+            "r05 r04 r03 r02 r01 r00",
+        ),
+        (
+            RunQuery {
+                from: Some(at(1_001)),
+                ..RunQuery::default()
+            },
+            "r07 r06 r01 r00",
+        ),
+        (
+            RunQuery {
+                from: Some(at(1_001)),
+                to: Some(at(60)),
+                phases: vec![Phase::Running, Phase::Failed],
+                ..RunQuery::default()
+            },
+            "r01",
+        ),
+        (
+            RunQuery {
+                name: text("analysis-r04"),
+                ..RunQuery::default()
+            },
+            "r04",
+        ),
+        (
+            RunQuery {
+                name: text("analysis-r04"),
+                namespace: text("two"),
+                ..RunQuery::default()
+            },
+            "",
         ),
         (
             RunQuery {
@@ -167,6 +207,7 @@ async fn every_filter_filters(mut shelf: Shelf) {
             RunQuery {
                 namespace: text("one"),
                 template: text("apdex"),
+                name: None,
                 phases: vec![Phase::Pending, Phase::Successful],
                 labels: labels(&[("half", "true")]),
                 from: Some(at(1)),
@@ -180,6 +221,7 @@ async fn every_filter_filters(mut shelf: Shelf) {
     for (query, expected) in cases {
         let found = list(&shelf, query.clone()).await;
         assert_eq!(ids(&found).join(" "), expected, "{query:?}");
+        assert!(found.iter().all(|run| query.describes(run)), "{query:?}");
     }
 }
 

@@ -139,10 +139,11 @@ func (p *prometheus) await(what string, longest time.Duration, holds func() bool
 	}
 }
 
-func TestAnOAPThatGoesAway(t *testing.T) {
+func TestAnOAPAndAServiceThatGoAwayAndComeBack(t *testing.T) {
 	house := service.Open(t, "checkout=healthy")
 	house.Keep("../../../api/examples/apdex.yaml", "interval: 5m", "interval: 2s\n    consecutiveErrorLimit: 1")
-	house.Post("/api/v1/runs", `{"templates": [{"name": "apdex"}], "args": [{"name": "service-name", "value": "checkout"}]}`)
+	run := `{"templates": [{"name": "apdex"}], "args": [{"name": "service-name", "value": "checkout"}]}`
+	house.Post("/api/v1/runs", run)
 	prometheus := start(t, strings.TrimPrefix(house.URL(), "http://"))
 
 	prometheus.await("it scrapes", 30*time.Second, func() bool { return prometheus.value("up") == 1 })
@@ -152,9 +153,16 @@ func TestAnOAPThatGoesAway(t *testing.T) {
 		t.Errorf("all is well, and these fire: %v", firing)
 	}
 
+	of := func(alert string) func() bool {
+		return func() bool { return slices.Contains(prometheus.firing(), alert) }
+	}
+	over := func(alert string) func() bool {
+		return func() bool { return !slices.Contains(prometheus.firing(), alert) }
+	}
 	house.StopOAP()
-	for _, alert := range []string{"SkygateOapUnreadable", "SkygateRunsEndInError"} {
-		prometheus.await(alert, 3*time.Minute, func() bool { return slices.Contains(prometheus.firing(), alert) })
+	about := []string{"SkygateOapUnreadable", "SkygateRunsEndInError"}
+	for _, alert := range about {
+		prometheus.await(alert, 3*time.Minute, of(alert))
 	}
 
 	// Everything that the rules and the dashboard go by is there by now.
@@ -173,4 +181,15 @@ func TestAnOAPThatGoesAway(t *testing.T) {
 			t.Errorf("no series `%s` among %v", name, names)
 		}
 	}
+
+	// What was told is taken back once it is over.
+	house.StartOAP()
+	house.Post("/api/v1/runs", run)
+	for _, alert := range about {
+		prometheus.await("the end of "+alert, 3*time.Minute, over(alert))
+	}
+	house.Stop()
+	prometheus.await("SkygateDown", time.Minute, of("SkygateDown"))
+	house.Start()
+	prometheus.await("the end of SkygateDown", time.Minute, over("SkygateDown"))
 }

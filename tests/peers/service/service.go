@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type House struct {
 	listen string
 	store  string
 	oap    string
+	args   []string
 	serve  *exec.Cmd
 	server *exec.Cmd
 }
@@ -38,10 +40,10 @@ func Open(t testing.TB, services ...string) *House {
 		args = append(args, "--service", service)
 	}
 	server, oap := start(t, args...)
-	house := &House{t: t, listen: "127.0.0.1:0", store: filepath.Join(t.TempDir(), "skygate.db"), oap: oap, server: server}
-	house.open()
+	house := &House{t: t, listen: "127.0.0.1:0", store: filepath.Join(t.TempDir(), "skygate.db"), oap: oap, args: args, server: server}
+	house.Start()
 	t.Cleanup(func() {
-		stop(t, house.serve)
+		house.Stop()
 		house.StopOAP()
 	})
 	return house
@@ -52,11 +54,27 @@ func (h *House) URL() string { return "http://" + h.listen }
 
 // Restart ends the service and starts it again, with the same store on the same address.
 func (h *House) Restart() {
-	stop(h.t, h.serve)
-	h.open()
+	h.Stop()
+	h.Start()
 }
 
-// StopOAP ends the OAP, for good.
+// Stop ends the service.
+func (h *House) Stop() {
+	if h.serve != nil {
+		stop(h.t, h.serve)
+		h.serve = nil
+	}
+}
+
+// StartOAP starts the OAP again, on the same address. It has forgotten everything.
+func (h *House) StartOAP() {
+	h.t.Helper()
+	address := strings.TrimPrefix(h.oap, "http://")
+	h.args[slices.Index(h.args, "--listen")+1] = address
+	h.server, _ = start(h.t, h.args...)
+}
+
+// StopOAP ends the OAP.
 func (h *House) StopOAP() {
 	if h.server != nil {
 		stop(h.t, h.server)
@@ -64,7 +82,9 @@ func (h *House) StopOAP() {
 	}
 }
 
-func (h *House) open() {
+// Start starts the service, on the address that it had before.
+func (h *House) Start() {
+	h.t.Helper()
 	serve, address := start(h.t, "serve", "--listen", h.listen, "--store", "sqlite:"+h.store, "--oap", h.oap)
 	parsed, err := url.Parse(address)
 	if err != nil {

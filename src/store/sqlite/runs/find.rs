@@ -53,6 +53,7 @@ fn selection(query: &RunQuery) -> (String, Vec<Value>) {
     let RunQuery {
         namespace,
         template,
+        name,
         phases,
         labels,
         from,
@@ -69,6 +70,9 @@ fn selection(query: &RunQuery) -> (String, Vec<Value>) {
     };
     if let Some(namespace) = namespace {
         only("namespace = ?", vec![namespace.clone().into()]);
+    }
+    if let Some(name) = name {
+        only("name = ?", vec![name.clone().into()]);
     }
     if !phases.is_empty() {
         let marks = vec!["?"; phases.len()].join(", ");
@@ -88,7 +92,10 @@ fn selection(query: &RunQuery) -> (String, Vec<Value>) {
         );
     }
     if let Some(from) = from {
-        only("created_at >= ?", vec![stamp(*from).into()]);
+        // Two indexes say which: those that have ended since, and those that are under way, of which there are never many.
+        let not_over_before = "seq IN (SELECT seq FROM runs WHERE completed_at >= ?
+             UNION ALL SELECT seq FROM runs WHERE phase IN ('Pending', 'Running'))";
+        only(not_over_before, vec![stamp(*from).into()]);
     }
     if let Some(to) = to {
         only("created_at < ?", vec![stamp(*to).into()]);
