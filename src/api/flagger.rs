@@ -10,28 +10,33 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::App;
-use super::access::{Scope, bearer};
+use super::access::{Caller, Scope, bearer};
 use super::extract::{Name, Unread, pairs};
 use super::problem::{Kind, Problem};
 use super::runs::{prepare, until};
-use crate::domain::fault::shown;
+use crate::domain::analysis::SUPPLY_BY_FLAG;
+use crate::domain::fault::{Fault, shown};
 use crate::domain::flagger::{
-    Answer, Call, Decision, Effect, Hook, Record, RunView, Start, TemplateName, decide, refuse,
+    Answer, Call, Decision, Effect, Hook, Record, RunView, Start, TemplateName, Token, decide,
+    refuse,
 };
-use crate::domain::plan::Plan;
+use crate::domain::plan::{MetricPlan, Plan};
 use crate::domain::run::{Command, Run, RunId};
 use crate::domain::spec::RunBody;
 use crate::engine::Watched;
-use crate::ports::{Change, Expected, Moment, RecordKey, RecordKind, StoreError};
+use crate::ports::{Change, Expected, Moment, Record as Kept, RecordKey, RecordKind, StoreError};
 
 /// Flagger gives up after ten seconds unless it is told otherwise.
 const WITHIN: Duration = Duration::from_secs(8);
 
 /// For how long an OAP is waited for where the question is whether it answers.
 const OAP_WITHIN: Duration = Duration::from_secs(7);
+
+/// The most templates that one canary is judged by.
+const MOST_RECORDS: usize = 100;
 
 /// Answers one of Flagger's hooks: 200 for yes, 403 and a line of text for no.
 ///
@@ -68,12 +73,8 @@ pub(super) async fn answer(
         let hook = Hook::named(&hook).ok_or_else(|| no_such_hook(&hook))?;
         let call = Call::read(hook, &body, &query)
             .map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
-        let token = call
-            .token
-            .as_ref()
-            .map(crate::domain::flagger::Token::expose);
-        app.access
-            .allows(token.or_else(|| bearer(&headers)), Scope::Run)?;
+        let token = call.token.as_ref().map(Token::expose);
+        allowed(&app, token.or_else(|| bearer(&headers)))?;
         match timeout(WITHIN, settle(&app, hook, &call)).await {
             Ok(settled) => settled,
             // Whatever was done is harmless when it is done again.
@@ -92,14 +93,30 @@ pub(super) async fn answer(
     }
 }
 
+/// Who calls. Flagger sends no headers, so whoever has no token is told where its place is.
+fn allowed(app: &App, token: Option<&str>) -> Result<Caller, Problem> {
+    let caller = app.access.allows(token, Scope::Run);
+    caller.map_err(|problem| match (token, problem.kind()) {
+        (None, Kind::Unauthorized) => problem.saying(
+            "a token of the scope `run` is needed: put `token: TOKEN` into the hook's metadata",
+        ),
+        _ => problem,
+    })
+}
+
 fn no_such_hook(name: &str) -> Problem {
     let names: Vec<&str> = Hook::ALL.iter().map(|hook| hook.name()).collect();
     let detail = format!("no hook {}; there are {}", shown(name), names.join(", "));
     Problem::new(Kind::NotFound, detail)
 }
 
+/// Whether this is a place where Flagger may call.
+pub(super) fn is_below(uri: &Uri) -> bool {
+    uri.path() == "/flagger" || uri.path().starts_with("/flagger/")
+}
+
 /// A failure in Flagger's form. It tries again after a 429 and tells people nothing of it, so that becomes a plain no.
-fn told(problem: Problem) -> Response {
+pub(super) fn told(problem: Problem) -> Response {
     let status = match problem.kind() {
         Kind::TooMany => StatusCode::FORBIDDEN,
         kind => kind.status(),
@@ -119,17 +136,25 @@ fn plain(status: StatusCode, text: String) -> Response {
     (status, [(CONTENT_TYPE, PLAIN)], text).into_response()
 }
 
-/// Decides on a call and does what the decision says, as often as others were faster or the answer may change.
+/// Decides on a call and does what the decision says.
 async fn settle(app: &App, hook: Hook, call: &Call) -> Result<Answer, Problem> {
-    let Some(name) = call.record_name() else {
-        // An event about no template: there is nothing to remember it by.
-        debug!(canary = %call.canary, phase = %call.phase, "an event of Flagger's: {}", call.message.as_deref().unwrap_or_default());
-        let record = Record::default();
-        return Ok(decide(hook, call, record, None, fresh(), app.ports.clock.now()).answer);
-    };
-    let key = RecordKey::new(RecordKind::FlaggerAttempt, &call.namespace, name);
+    if let Some(name) = call.record_name() {
+        let key = RecordKey::new(RecordKind::FlaggerAttempt, &call.namespace, name);
+        return settle_at(app, hook, call, &key).await;
+    }
+    // An event about no template is one about all that this canary is judged by.
+    debug!(canary = %call.canary, phase = %call.phase, "an event of Flagger's: {}", call.message.as_deref().unwrap_or_default());
+    for record in records_of(app, &call.namespace, &call.canary).await? {
+        settle_at(app, hook, call, &record.key).await?;
+    }
+    let record = Record::default();
+    Ok(decide(hook, call, record, None, fresh(), app.ports.clock.now()).answer)
+}
+
+/// The same about what is kept at `key`, as often as others were faster or the answer may change.
+async fn settle_at(app: &App, hook: Hook, call: &Call, key: &RecordKey) -> Result<Answer, Problem> {
     loop {
-        let (record, expected) = read(app, &key).await?;
+        let (record, expected) = read(app, key).await?;
         let watched = match &record.attempt {
             Some(attempt) => app.engine.watch(&attempt.run).await?,
             None => None,
@@ -138,7 +163,7 @@ async fn settle(app: &App, hook: Hook, call: &Call) -> Result<Answer, Problem> {
         if let Some((run, command)) = &decision.ends {
             tell(app, run, *command).await?;
         }
-        match save(app, &key, expected, &decision.record).await {
+        match save(app, key, expected, &decision.record).await {
             Ok(()) => {}
             Err(StoreError::Changed { .. }) => continue,
             Err(error) => return Err(error.into()),
@@ -152,6 +177,10 @@ async fn settle(app: &App, hook: Hook, call: &Call) -> Result<Answer, Problem> {
                 // It was checked before anything was saved, and the run has just been started.
                 Effect::Check | Effect::Start(_) => {}
             }
+        }
+        if !decision.ignored.is_empty() {
+            let ignored = decision.ignored.join(", ");
+            warn!(canary = %call.canary, %hook, ignored, "canary {}/{}: {hook} came with other arguments than those that its attempt was begun with: {ignored}", call.namespace, call.canary);
         }
         if decision.may_change
             && let Some(mut watched) = watched
@@ -205,6 +234,24 @@ async fn decided(
     Ok((decision, run))
 }
 
+/// All that is kept of a canary: a record for each template that it is judged by.
+pub(super) async fn records_of(
+    app: &App,
+    namespace: &str,
+    canary: &str,
+) -> Result<Vec<Kept>, StoreError> {
+    let prefix = format!("{canary}/");
+    let records = app.ports.records.records(
+        RecordKind::FlaggerAttempt,
+        Some(namespace),
+        Some((namespace, &prefix)),
+        MOST_RECORDS,
+    );
+    let mut found = records.await?;
+    found.retain(|record| record.key.name.starts_with(&prefix));
+    Ok(found)
+}
+
 async fn read(app: &App, key: &RecordKey) -> Result<(Record, Expected), Problem> {
     let Some(kept) = app.ports.records.read(key).await? else {
         return Ok((Record::default(), Expected::Absent));
@@ -237,7 +284,7 @@ async fn start(app: &App, run: &Run) -> Result<(), Problem> {
 }
 
 /// Tells a run something, unless it is gone.
-async fn tell(app: &App, run: &RunId, command: Command) -> Result<(), Problem> {
+pub(super) async fn tell(app: &App, run: &RunId, command: Command) -> Result<(), Problem> {
     match app.engine.post(run, command).await {
         Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
         Err(error) => Err(error.into()),
@@ -251,7 +298,8 @@ async fn planned(app: &App, call: &Call, start: &Start) -> Result<Run, Problem> 
     body["name"] = json!(start.name);
     body["labels"] = json!(start.labels);
     body["notBefore"] = json!(start.not_before.to_string());
-    let mut run = prepare(app, RunBody::read(&body)).await?;
+    let run = prepare(app, RunBody::read(&body)).await;
+    let mut run = run.map_err(|problem| problem.rewording(|fault| in_metadata(call, fault)))?;
     run.id = start.run.clone();
     Ok(run)
 }
@@ -274,7 +322,8 @@ fn asked_for(call: &Call) -> Value {
 /// Whether the template and its arguments are valid and every OAP that counts answers what it will be asked.
 async fn check(app: &App, call: &Call) -> Result<(), Problem> {
     let deadline = Instant::now() + OAP_WITHIN;
-    let run = prepare(app, RunBody::read(&asked_for(call))).await?;
+    let run = prepare(app, RunBody::read(&asked_for(call))).await;
+    let run = run.map_err(|problem| problem.rewording(|fault| in_metadata(call, fault)))?;
     let wrong = unanswered(app, &run.plan, deadline).await;
     if wrong.is_empty() {
         return Ok(());
@@ -282,20 +331,57 @@ async fn check(app: &App, call: &Call) -> Result<(), Problem> {
     Err(Problem::new(Kind::Conflict, wrong.join("; ")))
 }
 
+/// `fault` with the place and the way out that a Canary has: there is no other body, and no command line.
+fn in_metadata(call: &Call, mut fault: Fault) -> Fault {
+    if fault.path.starts_with("templates[") {
+        "metadata.template".clone_into(&mut fault.path);
+    } else if let Some((index, _)) = fault
+        .path
+        .strip_prefix("args[")
+        .and_then(|rest| rest.split_once(']'))
+        && let Some(name) = index.parse().ok().and_then(|it| call.args.keys().nth(it))
+    {
+        fault.path = format!("metadata.args.{name}");
+    }
+    if let Some(hint) = &fault.hint
+        && let Some(argument) = hint.strip_prefix(SUPPLY_BY_FLAG)
+    {
+        let name = argument.split('=').next().unwrap_or_default();
+        fault.hint = Some(format!("put `args.{name}: VALUE` into the hook's metadata"));
+    }
+    fault
+}
+
 /// Why the metrics that count cannot be measured.
 async fn unanswered(app: &App, plan: &Plan, deadline: Instant) -> Vec<String> {
-    let late = || vec![format!("the OAP did not answer within {OAP_WITHIN:?}")];
-    let Ok(turn) = timeout_at(deadline, app.measuring.acquire()).await else {
-        return late();
-    };
     let counting = plan.metrics.iter().filter(|metric| !metric.dry_run);
+    let Ok(turn) = timeout_at(deadline, app.measuring.acquire()).await else {
+        return vec![format!(
+            "too many measurements are asked for at a time: there was no turn within {OAP_WITHIN:?}"
+        )];
+    };
     let reading = counting.map(async |metric| {
-        let reading = app.planner.source.read(&metric.source, Moment::default());
-        let error = reading.await.answer.err()?;
-        let message = error.shown(&plan.masker);
-        Some(format!("metric \"{}\": {message}", metric.name))
+        let why = unread(app, plan, metric, deadline).await?;
+        Some(format!("metric \"{}\": {why}", metric.name))
     });
-    let read = timeout_at(deadline, join_all(reading)).await;
+    let read = join_all(reading).await;
     drop(turn);
-    read.map_or_else(|_| late(), |read| read.into_iter().flatten().collect())
+    read.into_iter().flatten().collect()
+}
+
+/// Why a metric cannot be measured. An OAP that is asked again and again has said why already.
+async fn unread(app: &App, plan: &Plan, metric: &MetricPlan, deadline: Instant) -> Option<String> {
+    let reading = app.planner.source.read(&metric.source, Moment::default());
+    if let Ok(reading) = timeout_at(deadline, reading).await {
+        let error = reading.answer.err()?;
+        return Some(error.shown(&plan.masker));
+    }
+    let trouble = app.planner.source.trouble(&metric.source);
+    Some(match trouble {
+        Some(trouble) => format!(
+            "{}; it was asked again for {OAP_WITHIN:?}",
+            trouble.shown(&plan.masker)
+        ),
+        None => format!("the OAP did not answer within {OAP_WITHIN:?}"),
+    })
 }

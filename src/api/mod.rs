@@ -8,6 +8,7 @@
 
 mod access;
 mod app;
+mod canaries;
 mod dashboards;
 mod extract;
 mod flagger;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn_with_state, map_request_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 
 use access::authorize;
@@ -66,6 +68,11 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/runs/{id}/events", get(runs::events))
         .route("/api/v1/measurements", get(dashboards::measurements))
         .route("/api/v1/annotations", get(dashboards::annotations))
+        .route("/api/v1/flagger/canaries", get(canaries::list))
+        .route(
+            "/api/v1/flagger/canaries/{namespace}/{name}",
+            get(canaries::get),
+        )
         .route("/api/v1/rollouts", get(rollouts::list))
         .route("/api/v1/rollouts/{namespace}/{name}", get(rollouts::get));
 
@@ -111,6 +118,10 @@ pub fn router(app: &Arc<App>) -> Router {
             "/api/v1/clustertemplates/{name}",
             delete(templates::delete_cluster),
         )
+        .route(
+            "/api/v1/flagger/canaries/{namespace}/{name}",
+            delete(canaries::delete),
+        )
         .route("/api/v1/runs/{id}", delete(runs::delete));
 
     // Flagger sends no headers: the token may be in the body, which only the handler reads.
@@ -137,18 +148,29 @@ fn allowed(routes: Router<Arc<App>>, app: &Arc<App>, scope: Scope) -> Router<Arc
     }
 }
 
-async fn no_such_path(uri: Uri) -> Problem {
+async fn no_such_path(uri: Uri) -> Response {
     let path = crate::domain::fault::shown(uri.path());
-    Problem::new(
+    let problem = Problem::new(
         Kind::NotFound,
         format!("nothing is at {path}; /openapi.json describes what there is"),
-    )
+    );
+    refusal(&uri, problem)
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Problem {
+async fn no_such_method(method: Method, uri: Uri) -> Response {
     let path = crate::domain::fault::shown(uri.path());
-    Problem::new(
+    let problem = Problem::new(
         Kind::MethodNotAllowed,
         format!("{path} has no {method}; the header `allow` names its methods"),
-    )
+    );
+    refusal(&uri, problem)
+}
+
+/// A failure in the form of those who call there: Flagger's users read the body as it is.
+fn refusal(uri: &Uri, problem: Problem) -> Response {
+    if flagger::is_below(uri) {
+        flagger::told(problem)
+    } else {
+        problem.into_response()
+    }
 }

@@ -12,7 +12,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::ProblemView;
 use super::rendering::Written;
-use super::{dashboards, flagger, health, measurements, metrics, rollouts, runs, templates};
+use super::{
+    canaries, dashboards, flagger, health, measurements, metrics, rollouts, runs, templates,
+};
 
 /// The description of the whole API.
 #[derive(OpenApi)]
@@ -62,6 +64,9 @@ use super::{dashboards, flagger, health, measurements, metrics, rollouts, runs, 
         rollouts::commands::pause,
         rollouts::commands::resume,
         flagger::answer,
+        canaries::list,
+        canaries::get,
+        canaries::delete,
         health::healthz,
         health::readyz,
         metrics::families,
@@ -82,7 +87,7 @@ const OPEN: [&str; 3] = ["isAlive", "isReady", "describe"];
 const FLAGGER: &str = "answerFlagger";
 
 /// The failures that callers of an operation meet in the ordinary course of things; any other is told in the same form.
-const FAILURES: [(&str, &[(&str, &str)]); 26] = [
+const FAILURES: [(&str, &[(&str, &str)]); 29] = [
     ("listRuns", &[MALFORMED]),
     ("startRun", &[MALFORMED, TOO_LARGE, FORM, INVALID, TOO_MANY]),
     ("getRun", &[MALFORMED, NOT_FOUND]),
@@ -115,6 +120,9 @@ const FAILURES: [(&str, &[(&str, &str)]); 26] = [
     ("retryRollout", COMMAND),
     ("pauseRollout", COMMAND),
     ("resumeRollout", COMMAND),
+    ("listCanaries", &[MALFORMED]),
+    ("getCanary", &[MALFORMED, NOT_FOUND]),
+    ("deleteCanary", &[NOT_FOUND]),
 ];
 
 const COMMAND: &[(&str, &str)] = &[MALFORMED, NOT_FOUND, CONFLICT, FORM, INVALID];

@@ -252,6 +252,23 @@ impl Problem {
         self
     }
 
+    /// The same in other words.
+    #[must_use]
+    pub(super) fn saying(mut self, detail: &str) -> Self {
+        detail.clone_into(&mut self.detail);
+        self
+    }
+
+    /// The same with its faults as `word` puts them.
+    #[must_use]
+    pub(super) fn rewording(mut self, word: impl FnMut(Fault) -> Fault) -> Self {
+        self.faults = self.faults.into_iter().map(word).collect();
+        if let [only] = self.faults.as_slice() {
+            self.detail = only.to_string();
+        }
+        self
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> Kind {
         self.kind

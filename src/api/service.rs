@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -10,13 +11,16 @@ use tracing::{error, info, warn};
 
 use super::health::EngineRuns;
 use super::server::{Limits, serve};
-use super::{App, router};
+use super::{App, canaries, router};
 
 /// How often it is looked for runs that may be forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// How many of them are forgotten in one go: others want the store too.
 const SWEPT_AT_ONCE: usize = 500;
+
+/// How often it is looked for what Flagger asked long ago: all that is kept of that is read for it.
+const SWEEP_CANARIES: Duration = Duration::from_mins(10);
 
 /// How much longer than requests the rest may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -28,7 +32,7 @@ pub struct Service {
     pub app: Arc<App>,
     /// How much of it clients can hold.
     pub limits: Limits,
-    /// How long ended runs are kept that have no `ttlStrategy`.
+    /// How long ended runs are kept that have no `ttlStrategy`, and what Flagger has asked.
     pub retain: Duration,
 }
 
@@ -58,7 +62,7 @@ impl Service {
         ));
         parts.spawn(named(
             "the sweeper",
-            forget_runs(Arc::clone(&self.app), self.retain),
+            sweep(Arc::clone(&self.app), self.retain),
         ));
         parts.spawn(named("the server", self.clone().answer(listener)));
         parts.spawn(named("a task beside it", beside));
@@ -113,10 +117,11 @@ async fn move_runs(app: Arc<App>, _engine_runs: EngineRuns) {
     app.engine.run(app.health.stopped()).await;
 }
 
-/// Forgets runs that are over for longer than they are kept.
-async fn forget_runs(app: Arc<App>, retain: Duration) {
+/// Forgets runs that are over for longer than they are kept, and canaries that Flagger has not asked about for so long.
+async fn sweep(app: Arc<App>, retain: Duration) {
     let stopped = app.health.stopped();
     tokio::pin!(stopped);
+    let mut canaries_at = app.ports.clock.now();
     loop {
         let wait = match app.engine.sweep(retain, SWEPT_AT_ONCE).await {
             Ok(SWEPT_AT_ONCE) => Duration::from_millis(100),
@@ -126,6 +131,14 @@ async fn forget_runs(app: Arc<App>, retain: Duration) {
                 SWEEP
             }
         };
+        let now = app.ports.clock.now();
+        if now >= canaries_at {
+            let moment = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
+            if let Err(failure) = canaries::forget(&app, moment).await {
+                warn!(error = %failure, "failed to forget old canaries of Flagger's: {failure}");
+            }
+            canaries_at = now.checked_add(SWEEP_CANARIES).unwrap_or(Timestamp::MAX);
+        }
         tokio::select! {
             () = &mut stopped => return,
             () = app.ports.clock.sleep(wait) => {}

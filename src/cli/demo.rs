@@ -24,13 +24,13 @@ use crate::client::{Client, Options};
 use crate::documents::rollouts;
 use crate::domain::fault::Faults;
 use crate::domain::plan::Overrides;
-use crate::domain::rollout::{HookPolicy, Outcome, Rollout, RolloutSpec, Settings, Version, draw};
+use crate::domain::rollout::{HookPolicy, Outcome, Rollout, RolloutSpec, Settings, Version};
 use crate::hooks::CommandHook;
 use crate::ports::Hook;
 use crate::routers::file::FileRouter;
 use crate::secrets::SecretFiles;
 use crate::sim::Service as Simulated;
-use crate::stepper::{Ended, OnInterrupt, Orders, RemoteService, Stepper};
+use crate::stepper::{Ended, Orders, RemoteService, Stepper};
 
 /// The original use case, as it is in `api/examples`: its template, its rollout, and the routes that it edits.
 const TEMPLATE: &str = include_str!("../../api/examples/apdex.yaml");
@@ -225,7 +225,7 @@ To look on or interfere, in another terminal:
             return Ok(ended);
         };
         let now = clock.now();
-        print(&draw(&scene.rollout, &scene.runs, &scene.posted, now))?;
+        print(&scene.draw(now))?;
         let Ended::Over(outcome) = ended else {
             return Ok(ended);
         };
@@ -273,17 +273,17 @@ To look on or interfere, in another terminal:
             hook: Some(Arc::new(hook) as Arc<dyn Hook>),
             clock,
             orders: Orders {
-                namespace: NAMESPACE.to_owned(),
-                holder: "demo".to_owned(),
-                spec: Some(Arc::clone(&self.spec)),
-                version: Some(Version::named(act.version)),
                 stable: Some(Version::named("v1")),
-                is_initial: false,
                 settings: Settings {
                     hook: Some(HookPolicy::default()),
-                    abort_when_blind: None,
+                    ..Settings::default()
                 },
-                on_interrupt: OnInterrupt::Hold,
+                ..Orders::new(
+                    NAMESPACE,
+                    "demo",
+                    Arc::clone(&self.spec),
+                    Version::named(act.version),
+                )
             },
             stage: watch::Sender::new(None),
         })

@@ -4,6 +4,7 @@
     reason = "most comments here are help, read in a terminal, where backticks are noise"
 )]
 
+mod canaries;
 mod completions;
 mod demo;
 mod eval;
@@ -71,6 +72,7 @@ enum Command {
     Templates(templates::Templates),
     Runs(runs::Runs),
     Rollout(rollout::Rollout),
+    Canaries(canaries::Canaries),
     SimulateOap(simulate::SimulateOap),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -119,6 +121,7 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Templates(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::Runs(command) => command.execute().await,
         Command::Rollout(command) => command.execute().await,
+        Command::Canaries(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
         Command::Completions(command) => command.execute(),
@@ -144,7 +147,8 @@ async fn or_interrupted(
 
 /// The whole command line, for completions and for tests of its help.
 pub fn command() -> clap::Command {
-    without_env_values(with_templates_of_a_service(Cli::command()))
+    let command = with_templates_of_a_service(Cli::command());
+    without_env_values(with_words_of_their_own(command))
 }
 
 const OF_A_SERVICE: &str = "\
@@ -170,11 +174,31 @@ fn with_templates_of_a_service(command: clap::Command) -> clap::Command {
     let nearby = |command: clap::Command| {
         command.mut_arg("server", |arg| arg.default_value(service::NEARBY))
     };
-    ["templates", "runs", "rollout"]
+    ["templates", "runs", "rollout", "canaries"]
         .into_iter()
         .fold(command, |command, name| {
             command.mut_subcommand(name, |command| command.mut_subcommands(nearby))
         })
+}
+
+/// Flags that several commands share, where one of them goes about them in its own way.
+fn with_words_of_their_own(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommand("templates", |templates| {
+        templates.mut_subcommand("apply", |apply| {
+            apply.mut_arg("namespace", |arg| {
+                arg.help("Namespace of those that name none, else `default`")
+            })
+        })
+    });
+    command.mut_subcommand("rollout", |rollout| {
+        rollout.mut_subcommand("run", |run| {
+            run.mut_arg("files", |arg| {
+                arg.help(
+                    "File with the Rollout, and with AnalysisTemplates to apply first; `-` is stdin; repeatable",
+                )
+            })
+        })
+    })
 }
 
 /// A variable that is set to nothing is not set: CI systems pass on what nobody filled in.

@@ -9,10 +9,9 @@ use jiff::Timestamp;
 
 use crate::domain::duration::GoDuration;
 
-/// Which templates, with which arguments.
+/// Manifests, and whose they are.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Template")]
-pub(super) struct TemplateArgs {
+pub(super) struct FileArgs {
     /// File of AnalysisTemplates or ClusterAnalysisTemplates, YAML or JSON; `-` is stdin; repeatable
     #[arg(
         short = 'f',
@@ -23,6 +22,18 @@ pub(super) struct TemplateArgs {
     )]
     pub(super) files: Vec<PathBuf>,
 
+    /// Namespace; without it the manifest's, else `default`
+    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) namespace: Option<String>,
+}
+
+/// Which templates, with which arguments.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Template")]
+pub(super) struct TemplateArgs {
+    #[command(flatten)]
+    pub(super) input: FileArgs,
+
     /// Value for an argument of the template; repeatable
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) args: Vec<(String, String)>,
@@ -32,10 +43,6 @@ pub(super) struct TemplateArgs {
     /// Without it all are taken that no other one nests, together as one analysis.
     #[arg(long = "template", value_name = "NAME")]
     pub(super) templates: Vec<String>,
-
-    /// Namespace; without it the manifest's, else `default`
-    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) namespace: Option<String>,
 
     /// Folder of secrets, as DIR/NAMESPACE/NAME/KEY
     ///
@@ -130,7 +137,7 @@ pub(super) struct OapArgs {
 impl TemplateArgs {
     /// The files that are read.
     pub(super) fn inputs(&self) -> impl Iterator<Item = &Path> {
-        let files = self.files.iter().map(PathBuf::as_path);
+        let files = self.input.files.iter().map(PathBuf::as_path);
         files.filter(|path| *path != Path::new("-"))
     }
 }

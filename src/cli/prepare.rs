@@ -117,7 +117,7 @@ pub(super) struct Files {
 pub(super) fn read(args: &TemplateArgs) -> Result<Files, Failure> {
     let (mut templates, mut faults) = (Vec::new(), Vec::new());
     let mut is_complete = true;
-    for path in &args.files {
+    for path in &args.input.files {
         let documents = Documents::read(&text(path)?);
         let place = |inner: String| match (called(path), inner.as_str()) {
             (file, "") => file,
@@ -134,7 +134,7 @@ pub(super) fn read(args: &TemplateArgs) -> Result<Files, Failure> {
         templates.extend(documents.templates);
     }
     if templates.is_empty() && faults.is_empty() {
-        let files: Vec<String> = args.files.iter().map(|path| called(path)).collect();
+        let files: Vec<String> = args.input.files.iter().map(|path| called(path)).collect();
         let files = listed(files.iter().map(String::as_str));
         faults.push(Fault::new(
             "",
@@ -254,7 +254,8 @@ pub(super) fn namespace(
             })
             .find_map(|template| template.namespace.clone())
     };
-    args.namespace
+    args.input
+        .namespace
         .clone()
         .or_else(of_manifest)
         .unwrap_or_else(|| "default".to_owned())

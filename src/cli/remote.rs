@@ -45,7 +45,7 @@ impl Asked {
             value_from: None,
         });
         let values = values.collect();
-        if args.files.is_empty() {
+        if args.input.files.is_empty() {
             if args.templates.is_empty() {
                 return Err(Failure::from(
                     Fault::new("", "nothing says what to measure").hint(
@@ -55,6 +55,7 @@ impl Asked {
             }
             return Ok(Self {
                 namespace: args
+                    .input
                     .namespace
                     .clone()
                     .unwrap_or_else(|| "default".to_owned()),

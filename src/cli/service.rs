@@ -8,9 +8,9 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::options::positive_duration;
-use super::outcome::Failure;
+use super::outcome::{Failure, tell};
 use super::prepare;
-use crate::client::{Client, ClientError, Options, Token};
+use crate::client::{Absence, Client, ClientError, Options, Token};
 use crate::clock::SystemClock;
 use crate::domain::fault::Faults;
 use crate::ports::Clock;
@@ -68,6 +68,10 @@ impl ServiceArgs {
 
     /// The service that the flags name; `None` where they name none.
     pub(super) fn open(&self) -> Result<Option<Remote>, Failure> {
+        self.opened(None)
+    }
+
+    fn opened(&self, absence: Option<Absence>) -> Result<Option<Remote>, Failure> {
         let Some(url) = &self.server else {
             return Ok(None);
         };
@@ -75,14 +79,20 @@ impl ServiceArgs {
         options.token = self.token()?;
         options.ca_bundle = self.server_ca.as_deref().map(prepare::file).transpose()?;
         options.patience = self.patience.unwrap_or(options.patience);
+        options.absence = absence;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let client = Client::new(&options, Arc::clone(&clock)).map_err(Failure::usage)?;
         Ok(Some(Remote { client, clock }))
     }
 
-    /// The same for a command that does nothing without one.
+    /// The same for a command that does nothing without one, and says so where it is away.
     pub(super) fn required(&self) -> Result<Remote, Failure> {
-        self.open()?.ok_or_else(|| {
+        let absence = Absence::new(|why| tell(&format!("{why}; it is asked again")));
+        self.needed(Some(absence))
+    }
+
+    fn needed(&self, absence: Option<Absence>) -> Result<Remote, Failure> {
+        self.opened(absence)?.ok_or_else(|| {
             Failure::usage(anyhow!("no service is named"))
                 .hint("--server URL names one, or the variable SKYGATE_SERVER")
         })
@@ -95,7 +105,7 @@ impl ServiceArgs {
             patience: Some(patience.min(STEPPERS_PATIENCE)),
             ..self.clone()
         };
-        hasty.required()
+        hasty.needed(None)
     }
 
     fn token(&self) -> Result<Option<Token>, Failure> {

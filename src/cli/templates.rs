@@ -1,12 +1,10 @@
 //! `skygate templates`.
 
-use std::path::PathBuf;
-
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::options::Output;
+use super::options::{FileArgs, Output};
 use super::outcome::{Failure, Outcome, print, tell, write};
 use super::service::{Remote, ServiceArgs};
 use super::{prepare, show};
@@ -34,19 +32,8 @@ enum Command {
 /// Runs that are under way go on with what they have.
 #[derive(Args, Debug)]
 struct Apply {
-    /// File of AnalysisTemplates or ClusterAnalysisTemplates, YAML or JSON; `-` is stdin; repeatable
-    #[arg(
-        short = 'f',
-        long = "file",
-        value_name = "FILE",
-        env = "SKYGATE_FILE",
-        required = true
-    )]
-    files: Vec<PathBuf>,
-
-    /// Namespace of those that name none, else `default`
-    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
-    namespace: Option<String>,
+    #[command(flatten)]
+    input: FileArgs,
 
     #[command(flatten)]
     service: ServiceArgs,
@@ -138,14 +125,13 @@ impl Apply {
     async fn execute(self) -> Result<Outcome, Failure> {
         let service = self.service.required()?;
         // All are read before anything is sent.
-        let texts: Vec<Vec<u8>> = self
-            .files
+        let FileArgs { files, namespace } = self.input;
+        let texts: Vec<Vec<u8>> = files
             .iter()
             .map(|path| prepare::text(path))
             .collect::<Result<_, _>>()?;
-        for (path, text) in self.files.iter().zip(texts) {
-            let namespace = self.namespace.as_deref();
-            let applied = service.client.apply_templates(text, namespace);
+        for (path, text) in files.iter().zip(texts) {
+            let applied = service.client.apply_templates(text, namespace.as_deref());
             let applied = prepare::patiently(service.client.server(), applied).await;
             let applied = applied.map_err(|error| error.in_file(&prepare::called(path)))?;
             for note in texts_of(&applied["notes"]) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::error::{ClientError, Problem, innermost};
-use super::options::{Checked, Options, OptionsError};
+use super::options::{Absence, Checked, Options, OptionsError};
 use crate::domain::backoff::Backoff;
 use crate::ports::Clock;
 
@@ -131,6 +132,8 @@ pub(super) struct Link {
     patience: Duration,
     cap: usize,
     clock: Arc<dyn Clock>,
+    absence: Option<Absence>,
+    is_told: AtomicBool,
 }
 
 impl Link {
@@ -141,6 +144,8 @@ impl Link {
             patience: options.patience,
             cap: options.response_cap,
             clock,
+            absence: options.absence.clone(),
+            is_told: AtomicBool::new(false),
         })
     }
 
@@ -170,6 +175,11 @@ impl Link {
             let may_help = error.is_passing() && (call.may_repeat || !has_arrived || is_answered);
             if is_too_late || !may_help {
                 return Err(error.after_tries(tries));
+            }
+            if let Some(absence) = &self.absence
+                && !self.is_told.swap(true, Ordering::Relaxed)
+            {
+                absence.tell(&error);
             }
             debug!(tries, error = %error, "asking again in {wait:?}");
             self.clock.sleep(wait).await;

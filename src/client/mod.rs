@@ -4,6 +4,7 @@
 //! So runs are created under a key of the caller's, records are written under the version that was seen, and all else has the
 //! same effect once or twice. What may pass (no connection, 502 to 504, 429) is asked again for as long as the options say.
 
+mod canaries;
 mod error;
 mod link;
 mod options;
@@ -23,10 +24,11 @@ use crate::ports::Clock;
 use crate::wire::{MeasurementRequest, RunPatch, RunRequest, read};
 use link::{Call, Link};
 
+pub use canaries::CanaryName;
 pub use error::{ClientError, Problem};
-pub use options::{Options, OptionsError, Token};
+pub use options::{Absence, Options, OptionsError, Token};
 pub use request::{Filter, Page};
-pub use rollouts::{Accepted, KeptRollout, RolloutName};
+pub use rollouts::{Accepted, KeptRollout, RolloutName, Stepper};
 pub use templates::Manifest;
 
 /// How long one call waits for news of a run; well below the time after which proxies give up on silence.

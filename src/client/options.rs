@@ -1,10 +1,13 @@
 //! Which service is asked, and how.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Url, redirect};
+
+use super::error::ClientError;
 
 /// A service and the way to it. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count as they do for other tools.
 #[derive(Clone, Debug)]
@@ -21,6 +24,29 @@ pub struct Options {
     pub patience: Duration,
     /// The largest answer that is read, in bytes.
     pub response_cap: usize,
+    /// Who is told, once, when the service is away and asked again.
+    pub absence: Option<Absence>,
+}
+
+/// Hears that a service is away, and why, before it is asked again.
+#[derive(Clone)]
+pub struct Absence(Arc<dyn Fn(&ClientError) + Send + Sync>);
+
+impl Absence {
+    /// Has `hear` hear of it.
+    pub fn new(hear: impl Fn(&ClientError) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+
+    pub(super) fn tell(&self, why: &ClientError) {
+        (self.0)(why);
+    }
+}
+
+impl fmt::Debug for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Absence")
+    }
 }
 
 impl Options {
@@ -33,6 +59,7 @@ impl Options {
             timeout: Duration::from_secs(30),
             patience: Duration::from_mins(1),
             response_cap: 64 << 20,
+            absence: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::link::{Answer, Call};
 use super::request::Page;
 use super::{Client, ClientError, NEWS_WITHIN};
-use crate::domain::rollout::desk::Lease;
+use crate::domain::rollout::desk::{Lease, Letter};
 use crate::domain::rollout::{Command, Posted, Seen};
 use crate::domain::run::{Run, RunId};
 use crate::wire::{CommandRequest, LeaseRequest, RolloutSave, read};
@@ -33,10 +33,21 @@ pub struct KeptRollout {
     pub record: Option<Value>,
     /// Who steps it, or did last.
     pub lease: Option<Lease>,
+    /// Who steps it now, by the service's clock, and when they were last seen; `None`: nobody.
+    pub stepper: Option<Stepper>,
     /// What people want that no stepper has taken yet, oldest first.
-    pub waiting: Vec<Posted>,
+    pub waiting: Vec<Letter>,
     /// All of it as the service tells it.
     pub view: Value,
+}
+
+/// Who steps a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stepper {
+    /// Who, as they call themselves.
+    pub holder: String,
+    /// When they took or last renewed the lease.
+    pub seen_at: Timestamp,
 }
 
 /// What became of a command.
@@ -47,7 +58,7 @@ pub struct Accepted {
     /// What it is: to promote may mean to confirm.
     pub command: Command,
     /// Who will take it; `None`: nobody steps the rollout now.
-    pub stepper: Option<Lease>,
+    pub stepper: Option<Stepper>,
 }
 
 impl RolloutName<'_> {
@@ -183,7 +194,7 @@ impl Client {
             Some(Accepted {
                 number: document.pointer("/command/number")?.as_u64()?,
                 command: Command::named(document.pointer("/command/command")?.as_str()?)?,
-                stepper: lease(document.get("stepper")?).ok()?,
+                stepper: stepper(document.get("stepper")?).ok()?,
             })
         };
         accepted().ok_or_else(|| answer.unreadable("a `command` was expected".to_owned()))
@@ -245,10 +256,15 @@ fn kept(answer: &Answer) -> Result<KeptRollout, ClientError> {
             tag: String::new(),
             record: (!record.is_null()).then(|| record.clone()),
             lease: lease(field("lease")?)?,
+            stepper: if field("stepper")?.is_null() {
+                None
+            } else {
+                stepper(field("lease")?)?
+            },
             waiting: commands
                 .iter()
                 .filter(is_waiting)
-                .map(posted)
+                .map(letter)
                 .collect::<Result<_, _>>()?,
             view: view.clone(),
         })
@@ -280,13 +296,34 @@ fn lease(value: &Value) -> Result<Option<Lease>, String> {
         .ok_or_else(|| "a lease is malformed".to_owned())
 }
 
-fn posted(value: &Value) -> Result<Posted, String> {
-    let read = || -> Option<Posted> {
+/// Who has a lease that is held.
+fn stepper(lease: &Value) -> Result<Option<Stepper>, String> {
+    if lease.is_null() {
+        return Ok(None);
+    }
+    let read = || -> Option<Stepper> {
+        Some(Stepper {
+            holder: lease.get("holder")?.as_str()?.to_owned(),
+            seen_at: lease.get("seenAt")?.as_str()?.parse().ok()?,
+        })
+    };
+    read()
+        .map(Some)
+        .ok_or_else(|| "a lease is malformed".to_owned())
+}
+
+fn letter(value: &Value) -> Result<Letter, String> {
+    let read = || -> Option<Letter> {
         let seen = value.get("seen")?;
-        Some(Posted {
+        let posted = Posted {
             number: value.get("number")?.as_u64()?,
             command: Command::named(value.get("command")?.as_str()?)?,
             seen: serde_json::from_value(seen.clone()).ok()?,
+        };
+        Some(Letter {
+            posted,
+            by: value.get("by")?.as_str()?.to_owned(),
+            at: value.get("at")?.as_str()?.parse().ok()?,
         })
     };
     read().ok_or_else(|| format!("a command is malformed: {value}"))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::domain::rollout::desk::{Desk, DeskError};
+use crate::domain::rollout::desk::{Desk, DeskError, Lease};
 use crate::ports::{Change, Clock, Expected, RecordKey, RecordKind, Records, StoreError};
 
 /// How long a stepper's lease is, in real time: long enough to be renewed in peace, short enough that another takes over soon.
@@ -131,6 +131,12 @@ impl Desks {
     /// Hears of changes that are made from now on, of whatever rollout.
     pub fn news(&self) -> News {
         News(self.news.subscribe())
+    }
+
+    /// When the holder of `lease` took or last renewed it.
+    pub fn seen_at(&self, lease: &Lease) -> Timestamp {
+        let begun = lease.expires_at.checked_sub(self.clock.lasting(LEASE));
+        begun.unwrap_or(Timestamp::MIN)
     }
 
     fn lease_end(&self, now: Timestamp) -> Timestamp {

@@ -121,6 +121,7 @@ impl Engine {
     pub async fn delete(&self, id: &RunId) -> Result<bool, StoreError> {
         let was_there = self.store.delete(id).await?;
         self.board.take_down(id);
+        self.observer.forgotten(std::slice::from_ref(id));
         self.nudges.nudge(id);
         Ok(was_there)
     }
@@ -133,6 +134,7 @@ impl Engine {
         for id in &forgotten {
             self.board.take_down(id);
         }
+        self.observer.forgotten(&forgotten);
         Ok(forgotten.len())
     }
 
@@ -314,7 +316,12 @@ impl Engine {
     }
 
     async fn save(&self, lease: Lease, run: &Run, next: Next) -> Result<(), StoreError> {
-        self.insist(|| self.store.save(lease, run, next)).await?;
+        let saved = self.insist(|| self.store.save(lease, run, next)).await;
+        if let Err(StoreError::NotFound(id)) = &saved {
+            // Whoever looks on may have heard of it since it was.
+            self.observer.forgotten(std::slice::from_ref(id));
+        }
+        saved?;
         self.board.post(run);
         Ok(())
     }

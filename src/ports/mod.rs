@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::domain::measurement::Phase;
 use crate::domain::plan::SourcePlan;
 use crate::domain::reading::{Reading, SourceError};
-use crate::domain::run::Run;
+use crate::domain::run::{Run, RunId};
 
 pub use hook::{Hook, HookAnswer, HookCall};
 pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
@@ -90,6 +90,11 @@ pub trait Observer: Debug + Send + Sync {
     /// A run came to its end, and that was saved.
     fn ended(&self, run: &Run) {
         let _ = run;
+    }
+
+    /// These runs were forgotten. It is called with none of them now and then, too.
+    fn forgotten(&self, runs: &[RunId]) {
+        let _ = runs;
     }
 }
 

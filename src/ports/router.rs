@@ -43,6 +43,8 @@ pub struct Shift {
     /// Whether the service is out of sight, so that nobody else can know of this shift: it takes all traffic from the canary, and the
     /// router keeps others from giving it any that do not know.
     pub is_unsaved: bool,
+    /// Whether the rollout ends with it: nobody moves this traffic for it any more, and the routes are another's to take.
+    pub is_last: bool,
     /// Which change of the weights it is, counted over the rollout's life: the same when it is tried or asserted again, another for every other change.
     pub change: u64,
 }

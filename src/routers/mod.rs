@@ -18,6 +18,8 @@ fn change(
 ) -> Result<Change, RouteError> {
     if shift.is_unsaved && shift.canary == Weight::NONE {
         traffic.take_back(object, routed, shift.fence)
+    } else if shift.is_last && shift.canary == Weight::NONE {
+        traffic.finish(object, routed, shift.fence)
     } else {
         traffic.change(object, routed, shift.canary, shift.fence)
     }

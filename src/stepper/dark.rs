@@ -38,16 +38,16 @@ impl Play<'_> {
     ) -> Result<Dark, StepperError> {
         self.tasks.drop_waiting();
         self.tasks.knock(&self.stepper.service, self.fence);
-        // The change of weight that was made without the service.
-        let mut made = None;
+        // How the rollout looks without the service: it is told nothing twice.
+        let mut dark = self.rollout.clone();
         if let Some(deadline) = self.gives_up_at {
             return self
-                .abort_in_the_dark(&away, made, deadline, interrupts)
+                .abort_in_the_dark(dark, &away, deadline, interrupts)
                 .await;
         }
         loop {
-            if let Some(rollout) = self.rollout.clone() {
-                self.hold(&rollout, &away, made);
+            if let Some(rollout) = dark.take() {
+                dark = Some(self.hold(rollout, &away));
             }
             tokio::select! {
                 biased;
@@ -57,7 +57,7 @@ impl Play<'_> {
                     }
                     let deadline = Instant::now() + ABORT_WITHIN;
                     self.gives_up_at = Some(deadline);
-                    return self.abort_in_the_dark(&away, made, deadline, interrupts).await;
+                    return self.abort_in_the_dark(dark, &away, deadline, interrupts).await;
                 }
                 report = self.tasks.next() => match report {
                     Report::Beat(Ok(_)) => return Ok(Dark::Over),
@@ -70,16 +70,21 @@ impl Play<'_> {
                     }
                     Report::Did { effect, event } => {
                         self.tasks.succeeded(&effect);
-                        if let Effect::SetWeight { weight: Weight::NONE, change } = effect {
+                        if matches!(event, Event::Routed { weight: Weight::NONE }) {
                             info!("all traffic goes to the stable version");
-                            made = Some(change);
                         }
-                        if is_unrepeatable(&event) {
+                        if matches!(event, Event::Routed { .. }) {
+                            dark = self.seen_in_the_dark(dark, event);
+                        } else if is_unrepeatable(&event) {
                             self.kept.push(event);
                         }
                     }
                     Report::Trouble { effect, why, after } => {
                         debug!(?effect, %why, "is tried again");
+                        if matches!(effect, Effect::SetWeight { .. }) {
+                            let event = Event::Unroutable { message: why };
+                            dark = self.seen_in_the_dark(dark, event);
+                        }
                         self.tasks.retry(effect, after, &self.stepper.clock);
                     }
                     Report::Again(effect)
@@ -88,40 +93,35 @@ impl Play<'_> {
                         self.tasks.ended(&effect);
                     }
                     Report::Fenced(why) => return Err(StepperError::Fenced(why)),
-                    Report::News(_) => {}
+                    Report::News(_) | Report::Observed { .. } => {}
                 },
             }
         }
     }
 
-    /// Takes all traffic from the canary; whoever takes over learns of it from the router. `made` is the change that was made before.
+    /// Takes all traffic from the canary; whoever takes over learns of it from the router. `dark` is how the rollout looks without the service.
     async fn abort_in_the_dark(
         &mut self,
+        dark: Option<Rollout>,
         away: &Away,
-        mut made: Option<u64>,
         deadline: Instant,
         interrupts: &mut mpsc::Receiver<()>,
     ) -> Result<Dark, StepperError> {
         let since = away.since;
         let now = self.stepper.clock.now();
-        let Some(rollout) = self.rollout.clone() else {
+        let Some(rollout) = dark else {
             return Err(StepperError::NotAborted(away.why.clone()));
         };
         let (rollout, _) = step(rollout, Event::Blind { since }, now);
-        let (rollout, effects) = step(rollout, Event::Interrupted, now);
+        let (mut rollout, _) = step(rollout, Event::Interrupted, now);
         if rollout.aborted.is_none() {
             return Ok(Dark::Interrupted);
         }
         self.tasks.drop_waiting();
         let mut trouble = "the router does not answer".to_owned();
         loop {
-            let is_due = |effect: &&Effect| match effect {
-                Effect::SetWeight { weight, change } => {
-                    *weight == Weight::NONE && made != Some(*change)
-                }
-                _ => false,
-            };
-            let effects: Vec<Effect> = effects.iter().filter(is_due).cloned().collect();
+            let effects = rollout.outstanding(self.stepper.clock.now());
+            let effects: Vec<Effect> = effects.into_iter().filter(takes_all_traffic).collect();
             self.act_in_the_dark(&rollout, &effects, away);
             if effects.is_empty() {
                 return Ok(Dark::Aborted);
@@ -138,8 +138,8 @@ impl Play<'_> {
                         if event == Event::TakenBack {
                             return Ok(Dark::Aborted);
                         }
-                        if let Effect::SetWeight { weight: Weight::NONE, change } = effect {
-                            made = Some(change);
+                        if matches!(event, Event::Routed { .. }) {
+                            rollout = step(rollout, event, self.stepper.clock.now()).0;
                         }
                     }
                     Report::Trouble { effect, why, after } => {
@@ -150,30 +150,38 @@ impl Play<'_> {
                     | Report::Looked { effect, .. }
                     | Report::Ended { effect, .. } => self.tasks.ended(&effect),
                     Report::Fenced(why) => return Err(StepperError::Fenced(why)),
-                    Report::News(_) | Report::Beat(_) => {}
+                    Report::News(_) | Report::Beat(_) | Report::Observed { .. } => {}
                 },
             }
         }
     }
 
-    /// Begins what may be begun in the dark.
-    fn hold(&mut self, rollout: &Rollout, away: &Away, made: Option<u64>) {
+    /// Begins what may be begun in the dark, and gives the rollout as it is then.
+    fn hold(&mut self, rollout: Rollout, away: &Away) -> Rollout {
         let since = away.since;
         let now = self.stepper.clock.now();
-        let (rollout, effects) = step(rollout.clone(), Event::Blind { since }, now);
-        let may_be_done = |effect: &Effect| match effect {
-            Effect::SetWeight { weight, change } => {
-                *weight == Weight::NONE && rollout.aborted.is_some() && made != Some(*change)
-            }
-            Effect::WakeAt { .. } => true,
-            Effect::StartAnalysis { .. }
-            | Effect::SetNotBefore { .. }
-            | Effect::Watch { .. }
-            | Effect::EndAnalysis { .. }
-            | Effect::RunHook { .. }
-            | Effect::Done { .. } => false,
+        let (rollout, effects) = step(rollout, Event::Blind { since }, now);
+        let is_aborted = rollout.aborted.is_some();
+        let may_be_done = |effect: &Effect| {
+            matches!(effect, Effect::WakeAt { .. }) || is_aborted && takes_all_traffic(effect)
         };
         let effects: Vec<Effect> = effects.into_iter().filter(may_be_done).collect();
         self.act_in_the_dark(&rollout, &effects, away);
+        rollout
     }
+
+    fn seen_in_the_dark(&self, dark: Option<Rollout>, event: Event) -> Option<Rollout> {
+        let now = self.stepper.clock.now();
+        dark.map(|rollout| step(rollout, event, now).0)
+    }
+}
+
+fn takes_all_traffic(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::SetWeight {
+            weight: Weight::NONE,
+            ..
+        }
+    )
 }

@@ -10,6 +10,8 @@
 //! | it dies then before that is saved | the router has kept that traffic was taken back: whoever takes over aborts, and gives the canary none |
 //! | the router fails | the weight is tried again, and the rollout waits for it |
 //! | another stepper has taken over | nothing more is touched: the service refuses to save, the router the older fence |
+//! | somebody edits the routes | that is seen within seconds and the weight set again, which the history tells |
+//! | the service has lost what it kept | whoever stepped last gives it back and goes on, if that can be told for sure |
 //! | the answer to a save is lost | the record is read again before anything else is done |
 //!
 //! Everything it knows is in the saved record. Saving goes before acting, so there is nothing to undo.
@@ -84,6 +86,45 @@ pub struct Orders {
     pub on_interrupt: OnInterrupt,
 }
 
+impl Orders {
+    /// What there is to say at least: a `version` by `spec`, over a stable one that has no name. The weight is held in whatever happens.
+    pub fn new(
+        namespace: impl Into<String>,
+        holder: impl Into<String>,
+        spec: Arc<RolloutSpec>,
+        version: Version,
+    ) -> Self {
+        Self {
+            namespace: namespace.into(),
+            holder: holder.into(),
+            spec: Some(spec),
+            version: Some(version),
+            stable: None,
+            is_initial: false,
+            settings: Settings::default(),
+            on_interrupt: OnInterrupt::Hold,
+        }
+    }
+
+    /// What the rollout begins with where the service knows none; `None`: nobody said what to roll out.
+    pub fn first(&self, now: jiff::Timestamp) -> Option<Rollout> {
+        let (spec, version) = self.spec.as_ref().zip(self.version.as_ref())?;
+        let stable = if self.is_initial {
+            Some(version.clone())
+        } else {
+            self.stable.clone()
+        };
+        Some(Rollout::new(
+            &self.namespace,
+            Arc::clone(spec),
+            version.clone(),
+            stable,
+            self.settings.clone(),
+            now,
+        ))
+    }
+}
+
 /// What a stepper does when it is interrupted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInterrupt {
@@ -112,6 +153,11 @@ pub enum StepperError {
     /// Another stepper has taken over.
     #[error("this rollout is another stepper's by now: {0}")]
     Lost(String),
+    /// The service has lost what it kept, and it would not be safe to give that back.
+    #[error(
+        "the service knows nothing of this rollout any more: it was started anew without what it had stored, or that was deleted; {0}"
+    )]
+    Forgotten(String),
     /// Another stepper has written what this one was about to.
     #[error("another stepper moves this traffic: {0}")]
     Fenced(String),
@@ -147,18 +193,30 @@ impl Stepper {
     pub async fn run(&self, mut interrupts: mpsc::Receiver<()>) -> Result<Ended, StepperError> {
         let lease = tokio::select! {
             biased;
-            () = interrupted(&mut interrupts) => return Ok(Ended::Held),
+            () = interrupted(&mut interrupts) => return self.interrupted_too_soon(),
             lease = self.take() => lease?,
         };
         info!(lease.fence, "took the lease {}", lease.fence);
-        let ended = Play::new(self, lease.fence).run(&mut interrupts).await;
-        if let Err(StepperError::Lost(_)) = ended {
+        let mut play = Play::new(self, lease.fence);
+        let ended = play.run(&mut interrupts).await;
+        if let Err(StepperError::Lost(_) | StepperError::Forgotten(_)) = ended {
             return ended;
         }
-        if let Err(error) = self.service.release(lease.fence).await {
+        if let Err(error) = self.service.release(play.fence).await {
             warn!(%error, "the lease was not given back and ends by itself");
         }
         ended
+    }
+
+    /// How it ends where somebody interrupted before it was its turn: the traffic is whoever's has the lease.
+    fn interrupted_too_soon(&self) -> Result<Ended, StepperError> {
+        match self.orders.on_interrupt {
+            OnInterrupt::Hold => Ok(Ended::Held),
+            OnInterrupt::Abort => Err(StepperError::NotAborted(
+                "this stepper had not got the rollout's lease yet, and has touched nothing"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// Takes the lease. A holder that has died is waited for: it does not renew its lease.
@@ -199,27 +257,6 @@ impl Stepper {
     /// Shows the rollout to whoever looks.
     fn show(&self, scene: Scene) {
         self.stage.send_replace(Some(scene));
-    }
-
-    /// What the rollout begins with where the service knows none.
-    fn first(&self, now: jiff::Timestamp) -> Result<Rollout, StepperError> {
-        let orders = &self.orders;
-        let (Some(spec), Some(version)) = (&orders.spec, &orders.version) else {
-            return Err(StepperError::NothingToDo);
-        };
-        let stable = if orders.is_initial {
-            Some(version.clone())
-        } else {
-            orders.stable.clone()
-        };
-        Ok(Rollout::new(
-            &orders.namespace,
-            Arc::clone(spec),
-            version.clone(),
-            stable,
-            orders.settings.clone(),
-            now,
-        ))
     }
 }
 

@@ -7,18 +7,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::dark::{ABORT_WITHIN, Dark};
 use super::scene::{Away, Scene};
 use super::service::{Look, ServiceError, Sheet};
 use super::tasks::{Report, Scope, Seen, Tasks};
 use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
-use crate::domain::rollout::{Effect, Event, Outcome, Posted, Rollout, Weight, step};
+use crate::domain::rollout::desk::Letter;
+use crate::domain::rollout::{Difference, Effect, Event, Outcome, Rollout, Weight, step};
 use crate::domain::run::RunId;
+use crate::ports::{Observed, RouterError};
 
 /// The wait before the service is asked for news again after it could not tell any, in real time.
 const NEWS_RETRY: Duration = Duration::from_secs(1);
+
+/// For how long after its last answer a service cannot have given the lease to anybody else: as long as one lasts.
+const A_LEASE: Duration = Duration::from_secs(30);
 
 /// What a stepper holds.
 pub(super) struct Play<'s> {
@@ -40,7 +45,9 @@ pub(super) struct Play<'s> {
     /// The runs that were looked at.
     looks: HashMap<RunId, Seen>,
     /// What people want, as far as it was heard.
-    posted: Vec<Posted>,
+    posted: Vec<Letter>,
+    /// Why the traffic could not be looked at last, where somebody has to mend that: the weight is set again once for each such reason.
+    odd: Option<String>,
 }
 
 /// Why a rollout in sight is not played on.
@@ -89,12 +96,13 @@ impl<'s> Play<'s> {
             gives_up_at: None,
             looks: HashMap::new(),
             posted: Vec::new(),
+            odd: None,
         }
     }
 
     /// Plays until there is nothing more to do, until it is interrupted, or until it must not go on.
     pub(super) async fn run(
-        mut self,
+        &mut self,
         interrupts: &mut mpsc::Receiver<()>,
     ) -> Result<Ended, StepperError> {
         let mut blind_since = None;
@@ -111,48 +119,127 @@ impl<'s> Play<'s> {
             };
             match halt {
                 Halt::Again => debug!("the record is read again"),
+                Halt::Stop(StepperError::Lost(why)) => self.put_back(why).await?,
                 Halt::Stop(error) => return Err(error),
                 Halt::Away(why) => {
                     let since = *blind_since.get_or_insert(self.sighted_at);
                     info!(%why, "the service is away: the weight is held");
-                    match self.in_the_dark(Away { since, why }, interrupts).await? {
-                        Dark::Interrupted => return Ok(Ended::Held),
-                        Dark::Aborted => return Ok(Ended::Over(Outcome::Aborted)),
-                        Dark::Over => info!("the service is back"),
+                    match self.in_the_dark(Away { since, why }, interrupts).await {
+                        Ok(Dark::Interrupted) => return Ok(Ended::Held),
+                        Ok(Dark::Aborted) => return Ok(Ended::Over(Outcome::Aborted)),
+                        Ok(Dark::Over) => info!("the service is back"),
+                        Err(StepperError::Lost(why)) => self.put_back(why).await?,
+                        Err(error) => return Err(error),
                     }
                 }
             }
         }
     }
 
+    /// Sees to a lease that the service knows no more, which it says in the words `why`.
+    ///
+    /// One that knows nothing of the rollout at all has lost what it kept. It gets that back, under a new lease, from whoever stepped the
+    /// rollout last: whoever finds its own number in the routes, or has heard of the service since no lease could have ended. Any other
+    /// lease is another stepper's. Where the service is away once more, that is for whoever reads the record next to find out.
+    async fn put_back(&mut self, why: String) -> Result<(), StepperError> {
+        let stepper = self.stepper;
+        if self.rollout.is_none() {
+            return Err(StepperError::Lost(why));
+        }
+        match stepper.service.read().await {
+            Err(ServiceError::Gone(_)) => {}
+            Err(ServiceError::Away(_)) => return Ok(()),
+            Ok(_) | Err(_) => return Err(StepperError::Lost(why)),
+        }
+        let forgotten = |why: String| Err(StepperError::Forgotten(why));
+        match stepper.router.observe().await {
+            Ok(Observed {
+                fence: Some(found), ..
+            }) if found > self.fence => {
+                return forgotten(format!(
+                    "the routes have the number {found} of a later lease, and ours is {}",
+                    self.fence
+                ));
+            }
+            Ok(Observed { fence: Some(_), .. }) => {}
+            Ok(Observed { fence: None, .. }) => {
+                let silence = stepper.clock.now().duration_since(self.sighted_at);
+                let silence = Duration::try_from(silence).unwrap_or_default();
+                if silence > stepper.clock.lasting(A_LEASE) {
+                    return forgotten(format!(
+                        "it was last seen at {}, and the router cannot tell whether another stepper was at work since",
+                        self.sighted_at.strftime("%H:%M:%SZ")
+                    ));
+                }
+            }
+            Err(error) => return forgotten(format!("and the routes cannot be read: {error}")),
+        }
+        let lease = match stepper.service.take(&stepper.orders.holder).await {
+            Ok(lease) => lease,
+            Err(ServiceError::Away(_)) => return Ok(()),
+            Err(error) => return Err(StepperError::Lost(error.to_string())),
+        };
+        if lease.fence <= self.fence {
+            return forgotten(format!(
+                "its new lease has the number {}, and the one before had {}: are there two clocks?",
+                lease.fence, self.fence
+            ));
+        }
+        info!(
+            lease.fence,
+            "the service had lost this rollout: it gets it back, under the lease {}", lease.fence
+        );
+        self.fence = lease.fence;
+        if let Err(error) = stepper.service.restore().await {
+            // The analysis that misses it says so.
+            warn!(%error, "not all that the rollout needs could be given back");
+        }
+        Ok(())
+    }
+
     /// Reads the record, takes in what happened meanwhile, and saves that.
     async fn take_over(&mut self, blind_since: Option<Timestamp>) -> Result<(), Halt> {
         let stepper = self.stepper;
-        let sheet = stepper.service.read().await?;
+        let sheet = match stepper.service.read().await {
+            Err(ServiceError::Gone(why)) => return Err(StepperError::Lost(why).into()),
+            read => read?,
+        };
         let now = stepper.clock.now();
         let orders = &stepper.orders;
         let read = sheet.record.as_ref().map(Rollout::from_record);
         let read = read.transpose().map_err(StepperError::from)?;
-        let mut rollout = match &read {
+        let is_lost = read.is_none() && self.rollout.is_some();
+        let mut rollout = match read.as_ref().or(self.rollout.as_ref()) {
             Some(rollout) => rollout.clone(),
-            None => stepper.first(now)?,
+            None => orders.first(now).ok_or(StepperError::NothingToDo)?,
         };
         let mut feed = |event| {
             let before = rollout.clone();
             rollout = step(before, event, now).0;
         };
+        if is_lost {
+            feed(Event::Restored);
+        }
         if let Some(since) = blind_since {
             feed(Event::Blind { since });
         }
         feed(Event::TakenOver(orders.settings.clone()));
         feed(Event::Sighted);
         self.kept.iter().cloned().for_each(&mut feed);
-        for posted in &sheet.waiting {
-            feed(Event::Command(*posted));
-        }
         let version = orders.version.as_ref().unwrap_or(&rollout.revision.version);
         let spec = orders.spec.as_ref().unwrap_or(&rollout.spec);
         let (version, spec) = (version.clone(), Arc::clone(spec));
+        let begun = Event::Begun {
+            spec: Arc::clone(&spec),
+            version: version.clone(),
+        };
+        // A retry takes what the document says now; another version is not for the commands.
+        if rollout.compare(&spec, &version) == Ok(Difference::None) {
+            rollout = step(rollout, begun.clone(), now).0;
+        }
+        for letter in &sheet.waiting {
+            rollout = step(rollout, Event::Command(letter.posted), now).0;
+        }
         // Whoever wants something that is not for now is told so, and nothing is done for anybody else.
         if self.rollout.is_none()
             && let Err(why) = rollout.compare(&spec, &version)
@@ -160,11 +247,13 @@ impl<'s> Play<'s> {
             let version = version.name;
             return Err(StepperError::Refused { version, why }.into());
         }
-        rollout = step(rollout, Event::Begun { spec, version }, now).0;
+        rollout = step(rollout, begun, now).0;
 
         self.saved.clone_from(&sheet.tag);
         let is_changed = read.as_ref() != Some(&rollout);
-        self.rollout = read;
+        if !is_lost {
+            self.rollout = read;
+        }
         if is_changed {
             self.save(rollout).await?;
         }
@@ -261,9 +350,62 @@ impl<'s> Play<'s> {
                 beat?;
                 self.sighted();
                 self.tasks.keep(&self.stepper.service, self.fence);
+                let rollout = self.rollout.as_ref();
+                if rollout.is_some_and(|rollout| rollout.is_at(rollout.weight)) {
+                    self.tasks.observe(&self.stepper.router);
+                }
+                Ok(())
+            }
+            Report::Observed { shifts, found } => {
+                if self.tasks.observed(shifts) {
+                    self.observed(found).await?;
+                }
                 Ok(())
             }
         }
+    }
+
+    /// Compares the traffic with what was set last: somebody may have edited the routes.
+    async fn observed(&mut self, found: Result<Observed, RouterError>) -> Result<(), Halt> {
+        let Some(rollout) = &self.rollout else {
+            return Ok(());
+        };
+        let ours = self.fence;
+        let (canary, odd) = match found {
+            Ok(Observed {
+                fence: Some(found), ..
+            }) if found > ours => {
+                let why = format!("its lease has the number {found}, and ours {ours}");
+                return Err(StepperError::Fenced(why).into());
+            }
+            // A router that cannot tell.
+            Ok(Observed {
+                canary: None,
+                fence: None,
+            }) => return Ok(()),
+            Ok(Observed { canary, fence }) => {
+                if canary == Some(rollout.routed) && fence == Some(ours) {
+                    self.odd = None;
+                    return Ok(());
+                }
+                (canary, None)
+            }
+            // Somebody has edited them so that they cannot be told, or cannot be set either: trying to set them shows which.
+            Err(error @ (RouterError::Invalid(_) | RouterError::NotFound(_))) => {
+                let why = error.to_string();
+                if self.odd.as_ref() == Some(&why) {
+                    return Ok(());
+                }
+                (None, Some(why))
+            }
+            Err(error) => {
+                debug!(%error, "the traffic could not be looked at");
+                return Ok(());
+            }
+        };
+        info!(?canary, ?odd, "the traffic is not as it was left");
+        self.odd = odd;
+        self.apply([Event::Displaced { found: canary }]).await
     }
 
     /// Moves the rollout by what happened, saves it if that changed it, and acts.
@@ -361,7 +503,9 @@ impl<'s> Play<'s> {
         self.heard.clone_from(&sheet.tag);
         self.posted.clone_from(&sheet.waiting);
         let waiting = sheet.waiting.iter();
-        Ok(waiting.map(|posted| Event::Command(*posted)).collect())
+        Ok(waiting
+            .map(|letter| Event::Command(letter.posted))
+            .collect())
     }
 
     fn listen(&mut self, after: Duration) {
@@ -386,10 +530,10 @@ impl<'s> Play<'s> {
         let runs = self.looks.values().filter(is_of_it);
         let runs = runs.map(|seen| seen.summary.clone()).collect();
         let taken = rollout.commands_taken;
-        let posted = self.posted.iter().filter(|it| it.number > taken);
+        let posted = self.posted.iter().filter(|it| it.posted.number > taken);
         self.stepper.show(Scene {
             runs,
-            posted: posted.map(|it| it.command).collect(),
+            posted: posted.cloned().collect(),
             rollout,
             away,
         });

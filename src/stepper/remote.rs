@@ -21,6 +21,8 @@ pub struct RemoteService {
     client: Client,
     namespace: String,
     name: String,
+    /// The texts of the templates that its analyses need.
+    templates: Vec<Vec<u8>>,
 }
 
 impl RemoteService {
@@ -30,7 +32,14 @@ impl RemoteService {
             client,
             namespace: namespace.into(),
             name: name.into(),
+            templates: Vec::new(),
         }
+    }
+
+    /// With the texts of the templates that it needs, for a service that loses them.
+    #[must_use]
+    pub fn with_templates(self, templates: Vec<Vec<u8>>) -> Self {
+        Self { templates, ..self }
     }
 
     fn rollout(&self) -> RolloutName<'_> {
@@ -86,6 +95,18 @@ impl Service for RemoteService {
             Some(StatusCode::PRECONDITION_FAILED) => ServiceError::Overtaken(what(&error)),
             _ => under_the_lease(&error),
         })
+    }
+
+    async fn restore(&self) -> Result<(), ServiceError> {
+        for text in &self.templates {
+            let namespace = Some(self.namespace.as_str());
+            let applied = self.client.apply_templates(text.clone(), namespace);
+            applied.await.map_err(|error| match status(&error) {
+                Some(StatusCode::UNPROCESSABLE_ENTITY | StatusCode::FORBIDDEN) => refused(&error),
+                _ => other(&error),
+            })?;
+        }
+        Ok(())
     }
 
     async fn start(&self, request: &AnalysisRequest<'_>) -> Result<Run, ServiceError> {
@@ -146,6 +167,7 @@ fn sheet(kept: KeptRollout) -> Sheet {
         record,
         lease,
         waiting,
+        stepper: _,
         view: _,
     } = kept;
     Sheet {

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::domain::rollout::{Command, Rollout, RunSummary};
+use crate::domain::rollout::desk::Letter;
+use crate::domain::rollout::{Around, Rollout, RunSummary, Stepping, draw};
 
 /// A rollout and its surroundings at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,9 +13,21 @@ pub struct Scene {
     /// What is known of its runs.
     pub runs: Vec<RunSummary>,
     /// What people want that was not taken in yet.
-    pub posted: Vec<Command>,
+    pub posted: Vec<Letter>,
     /// Since when the service is out of sight, and what was said when it was asked last.
     pub away: Option<Away>,
+}
+
+impl Scene {
+    /// The tree of it, as its stepper sees it.
+    pub fn draw(&self, now: Timestamp) -> String {
+        let around = Around {
+            runs: &self.runs,
+            waiting: &self.posted,
+            stepping: Stepping::Here,
+        };
+        draw(&self.rollout, &around, now)
+    }
 }
 
 /// That the service is out of sight.

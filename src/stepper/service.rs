@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::domain::rollout::desk::Lease;
-use crate::domain::rollout::{AnalysisRequest, Posted};
+use crate::domain::rollout::AnalysisRequest;
+use crate::domain::rollout::desk::{Lease, Letter};
 use crate::domain::run::{Run, RunId};
 
 /// The service, as far as one rollout goes.
@@ -38,6 +38,9 @@ pub trait Service: Debug + Send + Sync {
         record: &Value,
     ) -> Result<String, ServiceError>;
 
+    /// Gives a service that has lost what it kept whatever else the rollout needs there.
+    async fn restore(&self) -> Result<(), ServiceError>;
+
     /// The run of `request`: a new one, or the one that was begun for it before.
     async fn start(&self, request: &AnalysisRequest<'_>) -> Result<Run, ServiceError>;
 
@@ -64,7 +67,7 @@ pub struct Sheet {
     /// Who steps it, or did last.
     pub lease: Option<Lease>,
     /// What people want that no record counts as taken, oldest first.
-    pub waiting: Vec<Posted>,
+    pub waiting: Vec<Letter>,
 }
 
 /// A run as it was seen.

@@ -12,9 +12,9 @@ use super::Stepper;
 use super::service::{Look, Service, ServiceError, Sheet};
 use crate::domain::plan::MetricPlan;
 use crate::domain::rollout::desk::Lease;
-use crate::domain::rollout::{AnalysisKey, Effect, Event, HookKey, Rollout, RunSummary};
+use crate::domain::rollout::{AnalysisKey, Effect, Event, HookKey, Rollout, RunSummary, Weight};
 use crate::domain::run::RunId;
-use crate::ports::{Clock, HookCall, Remedy, RouterError, Shift};
+use crate::ports::{Clock, HookCall, Observed, Remedy, RouterError, Shift, TrafficRouter};
 
 /// How often the lease is renewed, in real time: three times while it lasts.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -52,6 +52,11 @@ pub(super) enum Report {
     Again(Effect),
     /// The router has seen a newer lease.
     Fenced(String),
+    /// The traffic was looked at, after so many shifts.
+    Observed {
+        shifts: u64,
+        found: Result<Observed, RouterError>,
+    },
     /// What the service knows now.
     News(Result<Sheet, ServiceError>),
     /// What became of the lease.
@@ -66,6 +71,10 @@ pub(super) struct Tasks {
     tries: HashMap<Effect, u32>,
     news: Option<AbortHandle>,
     beat: Option<AbortHandle>,
+    /// A look at the traffic, which nothing waits for.
+    look: Option<AbortHandle>,
+    /// How many shifts were begun: what was seen before the last one tells nothing.
+    shifts: u64,
     /// How often the service was asked in vain, one time after the other.
     knocks: u32,
 }
@@ -129,7 +138,8 @@ impl Tasks {
 
     /// Drops everything but what changes the world at this moment.
     pub(super) fn drop_waiting(&mut self) {
-        for listener in self.news.take().into_iter().chain(self.beat.take()) {
+        let listeners = [self.news.take(), self.beat.take(), self.look.take()];
+        for listener in listeners.into_iter().flatten() {
             listener.abort();
         }
         self.doing.retain(|effect, doing| {
@@ -192,6 +202,32 @@ impl Tasks {
         self.renew_after(RENEWAL, service, fence);
     }
 
+    /// Looks at the traffic, unless that is being done, or the traffic is being moved.
+    pub(super) fn observe(&mut self, router: &Arc<dyn TrafficRouter>) {
+        if self.look.is_some() || self.is_shifting() {
+            return;
+        }
+        let (router, shifts) = (Arc::clone(router), self.shifts);
+        self.look = Some(self.set.spawn(async move {
+            let found = router.observe().await;
+            Report::Observed { shifts, found }
+        }));
+    }
+
+    /// Whether a look at the traffic still tells how it is, as no shift was begun since.
+    pub(super) fn observed(&mut self, shifts: u64) -> bool {
+        if shifts != self.shifts {
+            return false;
+        }
+        self.look = None;
+        !self.is_shifting()
+    }
+
+    fn is_shifting(&self) -> bool {
+        let mut doing = self.doing.keys();
+        doing.any(|it| matches!(it, Effect::SetWeight { .. }))
+    }
+
     /// Asks the service whether it is back, after a while.
     pub(super) fn knock(&mut self, service: &Arc<dyn Service>, fence: u64) {
         let wait = doubled(FIRST_KNOCK, self.knocks, LONGEST_KNOCK);
@@ -214,7 +250,7 @@ impl Tasks {
     fn has_to_wait(&self, effect: &Effect) -> bool {
         let mut doing = self.doing.keys();
         match effect {
-            Effect::SetWeight { .. } => doing.any(|it| matches!(it, Effect::SetWeight { .. })),
+            Effect::SetWeight { .. } => self.is_shifting(),
             Effect::EndAnalysis { key, run: None } => {
                 doing.any(|it| matches!(it, Effect::StartAnalysis { key: of } if of == key))
             }
@@ -240,12 +276,18 @@ impl Tasks {
         let of = effect.clone();
         let task = match effect.clone() {
             Effect::SetWeight { weight, change } => {
+                self.shifts += 1;
+                if let Some(look) = self.look.take() {
+                    look.abort();
+                }
+                let is_ended = rollout.is_promoted() || rollout.aborted.is_some();
                 let shift = Shift {
                     canary: weight,
                     fence,
                     revision: rollout.revision.version.name.clone(),
                     step: rollout.step,
                     is_unsaved: is_dark,
+                    is_last: is_ended && weight == Weight::NONE,
                     change,
                 };
                 let router = Arc::clone(&stepper.router);

@@ -6,6 +6,7 @@
 pub mod read;
 
 mod annotation;
+mod canary;
 mod flat;
 mod request;
 mod rollout;
@@ -28,6 +29,7 @@ use crate::domain::run::{MetricRun, Run, Stop};
 use crate::domain::verdict::Summary;
 
 pub use annotation::Annotation;
+pub use canary::{CanaryPage, CanaryRow, CanaryView, JudgedBy, KeptCanary};
 pub use flat::{MetricSummary, RunRow, RunSummary};
 pub use request::{
     ArgumentValue, DryRun, MeasurementRequest, MeasurementRetention, RunPatch, RunRequest,

@@ -71,6 +71,9 @@ pub struct LeaseView {
     holder: String,
     /// Its number: higher than that of every holder before.
     fence: u64,
+    /// When it was taken or last renewed.
+    #[schema(format = DateTime)]
+    seen_at: String,
     /// When somebody else may have it.
     #[schema(format = DateTime)]
     expires_at: String,
@@ -202,15 +205,15 @@ impl RolloutRow {
 }
 
 impl RolloutView {
-    /// All that `desk` keeps, with the row of it.
-    pub fn new(row: RolloutRow, desk: &Desk) -> Self {
+    /// All that `desk` keeps, with the row of it, and the lease as it is told.
+    pub fn new(row: RolloutRow, desk: &Desk, lease: Option<LeaseView>) -> Self {
         let history = desk
             .record
             .as_ref()
             .and_then(|record| record.get("history"));
         Self {
             row,
-            lease: desk.lease.as_ref().map(LeaseView::new),
+            lease,
             commands: desk
                 .letters
                 .iter()
@@ -226,11 +229,12 @@ impl RolloutView {
 }
 
 impl LeaseView {
-    /// The lease.
-    pub fn new(lease: &Lease) -> Self {
+    /// The lease, which its holder took or last renewed at `seen_at`.
+    pub fn new(lease: &Lease, seen_at: Timestamp) -> Self {
         Self {
             holder: lease.holder.clone(),
             fence: lease.fence,
+            seen_at: time(seen_at),
             expires_at: time(lease.expires_at),
         }
     }
@@ -251,11 +255,11 @@ impl CommandView {
 }
 
 impl PostedView {
-    /// `letter`, which has just been posted, and who has the rollout at `now`.
-    pub fn new(letter: &Letter, desk: &Desk, now: Timestamp) -> Self {
+    /// `letter`, which has just been posted, and who has the rollout now.
+    pub fn new(letter: &Letter, desk: &Desk, stepper: Option<LeaseView>) -> Self {
         Self {
             command: CommandView::new(letter, desk.commands_taken()),
-            stepper: desk.stepper(now).map(LeaseView::new),
+            stepper,
         }
     }
 }

@@ -13,6 +13,7 @@ mod fuzz_smoke;
 mod harness;
 mod judging;
 mod kube;
+mod metrics;
 mod oap_client;
 mod packaging;
 mod peers;

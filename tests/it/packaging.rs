@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
@@ -13,6 +14,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use skygate::api::{Access, Scope, Tokens};
 use skygate::documents::Documents;
 use skygate::domain::analysis::{Analysis, Library, Request};
 use skygate::domain::flagger::{Call, Hook};
@@ -719,11 +721,11 @@ fn the_examples_of_secrets_are_what_the_service_mounts() {
     }
     let tokens = secrets[0].string_data.as_ref().expect("data")["tokens"].clone();
     // As they stand they are nobody's.
-    let parse = skygate::api::Tokens::parse;
+    let parse = Tokens::parse;
     let error = parse(&tokens).expect_err("examples").to_string();
     assert!(error.contains("that of an example"), "{error}");
     let changed = tokens.replace("CHANGE-ME", "0123456789abcdef");
-    assert_eq!(parse(&changed).expect("tokens").count(), 3);
+    assert_eq!(parse(&changed).expect("tokens").count(), 4);
 }
 
 #[test]
@@ -758,7 +760,7 @@ fn families(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn dashboards_and_alerts_name_families_that_there_are() {
-    let declared = text("src/telemetry/metrics.rs");
+    let declared = text("src/telemetry/metrics/mod.rs");
     for path in [
         "docker/grafana/skygate.json",
         "docker/prometheus/alerts.yaml",
@@ -830,4 +832,24 @@ fn the_canary_of_flagger_asks_every_hook_about_the_template_beside_it() {
         assert!(plan.metrics.iter().all(|metric| metric.limits.count == 0));
     }
     assert_eq!(asked.len(), Hook::ALL.len());
+}
+
+#[test]
+fn the_canary_of_flagger_brings_a_token_that_the_service_is_given() {
+    let secrets = documents("docker/kubernetes/secrets.example.yaml");
+    let tokens = secrets[0]["stringData"]["tokens"].as_str().expect("tokens");
+    let own = |text: &str| text.replace("CHANGE-ME", "0123456789abcdef");
+    let tokens = Tokens::parse(&own(tokens)).expect("tokens of one's own");
+    let access = Access::Tokens(Arc::new(tokens));
+    let (canary, _) = canary();
+    let webhooks = canary["spec"]["analysis"]["webhooks"].as_array();
+    for webhook in webhooks.expect("webhooks") {
+        let token = own(webhook["metadata"]["token"].as_str().expect("a token"));
+        let caller = access
+            .allows(Some(&token), Scope::Run)
+            .expect("it may call");
+        assert_eq!(caller.name(), "flagger");
+        // It can be read in the Canary.
+        assert!(access.allows(Some(&token), Scope::Admin).is_err());
+    }
 }

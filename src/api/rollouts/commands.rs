@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::Value;
 use tracing::info;
 
-use super::{Place, fields};
+use super::{Place, fields, lease_view};
 use crate::api::App;
 use crate::api::access::Caller;
 use crate::api::extract::Document;
@@ -184,6 +184,8 @@ async fn post(
         place.namespace,
         place.name
     );
-    let view = PostedView::new(&letter, &kept.desk, app.ports.clock.now());
+    let stepper = kept.desk.stepper(app.ports.clock.now());
+    let stepper = stepper.map(|lease| lease_view(app, lease));
+    let view = PostedView::new(&letter, &kept.desk, stepper);
     Ok(Written::of(&view).answer(StatusCode::ACCEPTED))
 }

@@ -18,9 +18,9 @@ use super::extract::Named;
 use super::problem::{Kind, Problem};
 use super::rendering::Written;
 use crate::domain::fault::{Fault, Faults, shown};
-use crate::domain::rollout::desk::{Desk, DeskError};
+use crate::domain::rollout::desk::{Desk, DeskError, Lease};
 use crate::engine::{DesksError, Kept};
-use crate::wire::{RolloutRow, RolloutView};
+use crate::wire::{LeaseView, RolloutRow, RolloutView};
 
 pub(super) use commands::{abort, pause, promote, resume, retry};
 pub(super) use get::get;
@@ -99,10 +99,16 @@ fn row(app: &App, kept: &Kept) -> RolloutRow {
 
 /// All that is kept, as it is sent.
 fn written(app: &App, kept: &Kept) -> Written {
+    let lease = kept.desk.lease.as_ref();
+    let lease = lease.map(|lease| lease_view(app, lease));
     Written {
         tag: tag(&kept.desk),
-        ..Written::of(&RolloutView::new(row(app, kept), &kept.desk))
+        ..Written::of(&RolloutView::new(row(app, kept), &kept.desk, lease))
     }
+}
+
+fn lease_view(app: &App, lease: &Lease) -> LeaseView {
+    LeaseView::new(lease, app.rollouts.seen_at(lease))
 }
 
 fn nothing() -> Response {

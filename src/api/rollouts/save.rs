@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tracing::info;
 
-use super::{Place, fields, nothing, row, saves_of, tag};
+use super::{Place, fields, lease_view, nothing, row, saves_of, tag};
 use crate::api::App;
 use crate::api::extract::Document;
 use crate::api::problem::{Kind, Problem};
@@ -92,7 +92,7 @@ pub(in crate::api) async fn lease(
         }
     };
     let lease = leased.map_err(|error| place.problem(error))?;
-    Ok(Written::of(&LeaseView::new(&lease)).answer(StatusCode::OK))
+    Ok(Written::of(&lease_view(&app, &lease)).answer(StatusCode::OK))
 }
 
 fn refuse_strange(holder: &str) -> Result<(), Problem> {

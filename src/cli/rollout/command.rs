@@ -6,7 +6,7 @@ use super::Which;
 use crate::cli::outcome::{Failure, Outcome, print, tell};
 use crate::cli::prepare;
 use crate::cli::service::ServiceArgs;
-use crate::client::Accepted;
+use crate::client::{Accepted, ClientError, Stepper};
 use crate::domain::rollout::{self, Rollout, Seen};
 
 /// Go on: end the pause, or else the step; or say that the canary is the stable version now
@@ -78,6 +78,9 @@ pub(super) struct Resume {
     #[command(flatten)]
     service: ServiceArgs,
 }
+
+/// After so many seconds without a renewal a stepper may be gone: it renews its lease every ten.
+const SILENCE: i64 = 15;
 
 const PROMOTE_EXAMPLES: &str = "\
 Examples:
@@ -160,20 +163,35 @@ async fn post(
             | rollout::Command::Pause
             | rollout::Command::Resume => None,
         };
-        client.command_rollout(which.name(), command, seen).await
+        let accepted = client.command_rollout(which.name(), command, seen).await?;
+        Ok::<Accepted, ClientError>(accepted)
     };
     let Accepted {
         number,
         command,
         stepper,
-    } = prepare::patiently(client.server(), posted).await?;
+    } = match prepare::patiently(client.server(), posted).await {
+        Ok(accepted) => accepted,
+        Err(error) => return Err(which.explain(error, client).await),
+    };
     let Which { name, namespace } = which;
     print(&format!(
         "posted to {namespace}/{name}: {command} (number {number})\n"
     ))?;
     match stepper {
-        Some(lease) => tell(&format!("`{}` steps it and takes this in", lease.holder)),
-        None => tell("nobody steps it now: the next `skygate rollout run` takes this in"),
+        Some(Stepper { holder, seen_at }) => {
+            let silence = service.clock.now().duration_since(seen_at).as_secs();
+            if silence > SILENCE {
+                tell(&format!(
+                    "`{holder}` has the lease and was last seen {silence} s ago: if it is gone, the next `skygate rollout run` takes this in"
+                ));
+            } else {
+                tell(&format!("`{holder}` steps it and takes this in"));
+            }
+        }
+        None => tell(
+            "nobody steps it now, so nothing happens yet: the next `skygate rollout run -f …` takes this in",
+        ),
     }
     Ok(Outcome::Successful)
 }

@@ -12,8 +12,9 @@ use crate::cli::options::Output;
 use crate::cli::outcome::{Failure, Outcome, print, write};
 use crate::cli::prepare;
 use crate::cli::service::{Remote, ServiceArgs};
-use crate::client::{ClientError, KeptRollout, RolloutName};
-use crate::domain::rollout::{Command, Rollout, RunSummary, draw};
+use crate::client::{ClientError, KeptRollout, Stepper};
+use crate::domain::rollout::desk::Letter;
+use crate::domain::rollout::{Around, Rollout, RunSummary, Stepping, draw};
 use crate::domain::run::RunId;
 use crate::wire;
 
@@ -51,9 +52,13 @@ impl Get {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
         let service = self.service.required()?;
         let client = &service.client;
-        let kept = prepare::patiently(client.server(), client.rollout(self.which.name())).await?;
+        let kept = prepare::patiently(client.server(), client.rollout(self.which.name())).await;
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(error) => return Err(self.which.explain(error, client).await),
+        };
         match self.output {
-            Output::Text if self.watch => return watch(&service, self.which.name(), kept).await,
+            Output::Text if self.watch => return watch(&service, &self.which, kept).await,
             Output::Text => {
                 let scene = Drawn::of(&service, &kept, &mut Known::new()).await?;
                 print(&scene.at(service.clock.now()))?;
@@ -65,45 +70,47 @@ impl Get {
     }
 }
 
-async fn watch(
-    service: &Remote,
-    name: RolloutName<'_>,
-    mut kept: KeptRollout,
-) -> Result<Outcome, Failure> {
+async fn watch(service: &Remote, which: &Which, mut kept: KeptRollout) -> Result<Outcome, Failure> {
     let mut live = Live::on_stdout();
     let mut known = Known::new();
     let mut shown = None;
     loop {
         let scene = Drawn::of(service, &kept, &mut known).await?;
         // Where trees stand one below the other, one that is only older is no news.
-        if live.is_in_place() || shown.as_ref() != Some(&scene) {
+        if live.is_in_place() || !shown.as_ref().is_some_and(|it| scene.is_like(it)) {
             live.draw(&scene.at(service.clock.now()))?;
         }
         shown = Some(scene);
-        let tag = kept.tag.clone();
-        tokio::select! {
-            newer = service.client.rollout_news(name, &tag) => kept = newer?,
-            () = tokio::time::sleep(REDRAW) => {}
-        }
+        let client = &service.client;
+        let newer = tokio::select! {
+            newer = client.rollout_news(which.name(), &kept.tag) => newer,
+            // A lease that is renewed, or ends, is no news.
+            () = tokio::time::sleep(REDRAW) => client.rollout(which.name()).await,
+        };
+        kept = match newer {
+            Ok(newer) => newer,
+            Err(error) => return Err(which.explain(error, client).await),
+        };
     }
 }
 
 /// What there is to be drawn.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Drawn {
     /// No record was saved yet.
     Nothing { stepper: Option<String> },
     Tree {
         rollout: Box<Rollout>,
         runs: Vec<RunSummary>,
-        posted: Vec<Command>,
+        waiting: Vec<Letter>,
+        stepper: Option<Stepper>,
     },
 }
 
 impl Drawn {
     async fn of(service: &Remote, kept: &KeptRollout, known: &mut Known) -> Result<Self, Failure> {
         let Some(record) = &kept.record else {
-            let stepper = kept.lease.as_ref().map(|lease| lease.holder.clone());
+            let stepper = kept.stepper.as_ref().map(|it| it.holder.clone());
             return Ok(Self::Nothing { stepper });
         };
         let rollout = Rollout::from_record(record).map_err(|error| {
@@ -112,8 +119,25 @@ impl Drawn {
         Ok(Self::Tree {
             runs: runs(service, &rollout, known).await?,
             rollout: Box::new(rollout),
-            posted: kept.waiting.iter().map(|it| it.command).collect(),
+            waiting: kept.waiting.clone(),
+            stepper: kept.stepper.clone(),
         })
+    }
+
+    /// Whether it tells the same as `other` but for when somebody was last seen.
+    fn is_like(&self, other: &Self) -> bool {
+        let timeless = |drawn: &Self| {
+            let mut drawn = drawn.clone();
+            if let Self::Tree {
+                stepper: Some(stepper),
+                ..
+            } = &mut drawn
+            {
+                stepper.seen_at = Timestamp::UNIX_EPOCH;
+            }
+            drawn
+        };
+        timeless(self) == timeless(other)
     }
 
     fn at(&self, now: Timestamp) -> String {
@@ -125,8 +149,23 @@ impl Drawn {
             Self::Tree {
                 rollout,
                 runs,
-                posted,
-            } => draw(rollout, runs, posted, now),
+                waiting,
+                stepper,
+            } => {
+                let stepping = match stepper {
+                    Some(Stepper { holder, seen_at }) => Stepping::By {
+                        holder,
+                        seen_at: *seen_at,
+                    },
+                    None => Stepping::Nobody,
+                };
+                let around = Around {
+                    runs,
+                    waiting,
+                    stepping,
+                };
+                draw(rollout, &around, now)
+            }
         }
     }
 }

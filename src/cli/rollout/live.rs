@@ -10,7 +10,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 use crate::cli::outcome::{Failure, print, printable, tell};
 use crate::cli::progress::cut;
 use crate::domain::measurement::Phase;
-use crate::domain::rollout::{MetricSummary, RunSummary, Transition, Trouble, draw};
+use crate::domain::rollout::{MetricSummary, RunSummary, Transition, Trouble};
 use crate::domain::run::RunId;
 use crate::stepper::{Away, Scene};
 use crate::telemetry;
@@ -105,15 +105,7 @@ impl Live {
     /// Shows how a rollout stands at `now`.
     pub(super) fn show(&mut self, scene: &Scene, now: Timestamp) -> Result<(), Failure> {
         match self.form {
-            Form::Tree(_) | Form::Trees => {
-                let Scene {
-                    rollout,
-                    runs,
-                    posted,
-                    ..
-                } = scene;
-                self.draw(&draw(rollout, runs, posted, now))
-            }
+            Form::Tree(_) | Form::Trees => self.draw(&scene.draw(now)),
             Form::Lines => {
                 self.told.tell(scene, now);
                 Ok(())
@@ -180,9 +172,11 @@ impl Told {
     ) -> impl Iterator<Item = &'h Transition> {
         let known = self.transition.as_ref();
         let known = known.and_then(|told| history.iter().rposition(|it| it == told));
+        // One that was only seen while the service was away may be told otherwise once that is back.
+        let since = self.transition.as_ref().map_or(self.since, |told| told.at);
         let first = known.map_or_else(
             || {
-                let begun = history.iter().position(|it| it.at >= self.since);
+                let begun = history.iter().position(|it| it.at >= since);
                 begun.unwrap_or(history.len().saturating_sub(1))
             },
             |known| known + 1,
@@ -257,7 +251,9 @@ fn line(transition: &Transition, steps: usize, is_news: bool) -> String {
     if is_news && !message.is_empty() {
         line = format!("{line}, {message}");
     }
-    if !note.is_empty() {
+    // What a hook says is both: what happened, and how things are since.
+    let is_told = is_news && message.ends_with(note);
+    if !note.is_empty() && !is_told {
         line = format!("{line} ({note})");
     }
     line

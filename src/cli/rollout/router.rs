@@ -34,6 +34,12 @@ pub(super) struct RouterArgs {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 
+    /// Take the routes over that another rollout moves; without it that is refused
+    ///
+    /// For one whose stepper is gone for good: that it had ended, it could not leave in the routes. It finds itself refused where it is not.
+    #[arg(long)]
+    take_route: bool,
+
     /// File of the secrets that webhooks are signed with, one a line: whsec_ and base64, or any text
     #[arg(long, value_name = "FILE", env = "SKYGATE_WEBHOOK_SECRET_FILE")]
     webhook_secret_file: Option<PathBuf>,
@@ -69,7 +75,10 @@ impl RouterArgs {
         namespace: &str,
         clock: &Arc<dyn Clock>,
     ) -> Result<Arc<dyn TrafficRouter>, Failure> {
-        let traffic = spec.traffic(namespace);
+        let mut traffic = spec.traffic(namespace);
+        if let Some(traffic) = &mut traffic {
+            traffic.takes_routes = self.take_route;
+        }
         let kind = match (&self.router, &traffic) {
             (Some(kind), _) => kind.clone(),
             (None, Some(_)) => RouterKind::Istio,

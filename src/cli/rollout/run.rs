@@ -1,6 +1,5 @@
 //! `skygate rollout run`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::sync::watch;
 
 use super::router::RouterArgs;
 use super::{Played, Which, check, play};
-use crate::cli::options::{Output, positive_duration};
+use crate::cli::options::{FileArgs, Output, positive_duration};
 use crate::cli::outcome::{Failure, Outcome as Exit, print, tell, write};
 use crate::cli::prepare;
 use crate::cli::service::{Remote, ServiceArgs};
@@ -20,7 +19,7 @@ use crate::documents::{Documents, rollouts};
 use crate::domain::fault::{Fault, Faults, listed};
 use crate::domain::rollout::desk::Lease;
 use crate::domain::rollout::{
-    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version, draw,
+    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version,
 };
 use crate::hooks::{CommandHook, UrlHook};
 use crate::ports::Hook;
@@ -35,19 +34,8 @@ use crate::wire;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples and exit codes: see --help", after_long_help = EXAMPLES)]
 pub(super) struct Run {
-    /// File with the Rollout, and with AnalysisTemplates to apply first; `-` is stdin; repeatable
-    #[arg(
-        short = 'f',
-        long = "file",
-        value_name = "FILE",
-        env = "SKYGATE_FILE",
-        required = true
-    )]
-    files: Vec<PathBuf>,
-
-    /// Namespace; without it the manifest's, else `default`
-    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
-    namespace: Option<String>,
+    #[command(flatten)]
+    input: FileArgs,
 
     /// Name of the version to roll out; without it the tag of --image, else what is being rolled out goes on
     #[arg(long, value_name = "NAME", env = "SKYGATE_REVISION", value_parser = NonEmptyStringValueParser::new())]
@@ -152,7 +140,11 @@ impl Run {
     pub(super) async fn execute(self) -> Result<Exit, Failure> {
         let read = self.read()?;
         let spec = Arc::new(read.spec);
-        let namespace = self.namespace.clone().or_else(|| spec.namespace.clone());
+        let namespace = self
+            .input
+            .namespace
+            .clone()
+            .or_else(|| spec.namespace.clone());
         let namespace = namespace.unwrap_or_else(|| "default".to_owned());
         let which = Which {
             name: spec.name.clone(),
@@ -168,39 +160,41 @@ impl Run {
         }
         // At the beginning nothing is lost by waiting.
         let patient = self.service.required()?.client;
+        let texts = read.templates.iter().map(|(_, text)| text.clone());
+        let texts: Vec<Vec<u8>> = texts.collect();
         for (file, text) in read.templates {
             let applied = patient.apply_templates(text, Some(&namespace));
             let applied = prepare::patiently(patient.server(), applied).await;
             applied.map_err(|error| error.in_file(&file))?;
         }
-        let check = self.check(&spec, &which, version.as_ref(), &patient);
+        let orders = Orders {
+            namespace,
+            holder: holder(),
+            spec: Some(spec),
+            version,
+            stable: self.stable.clone().map(Version::named),
+            is_initial: self.initial,
+            settings: Settings {
+                hook: hook.is_some().then(|| HookPolicy {
+                    tries: self.on_promote_tries,
+                    ..HookPolicy::default()
+                }),
+                abort_when_blind: self.abort_when_blind,
+            },
+            on_interrupt: match self.on_interrupt {
+                Interrupt::Hold => OnInterrupt::Hold,
+                Interrupt::Abort => OnInterrupt::Abort,
+            },
+        };
+        let check = self.check(&orders, &which, &patient);
         prepare::patiently(patient.server(), check).await?;
         let stepper = Stepper {
-            service: Arc::new(RemoteService::new(
-                service.client.clone(),
-                &namespace,
-                &spec.name,
-            )),
+            service: Arc::new(
+                RemoteService::new(service.client.clone(), &which.namespace, &which.name)
+                    .with_templates(texts),
+            ),
             router,
-            orders: Orders {
-                namespace,
-                holder: holder(),
-                spec: Some(spec),
-                version,
-                stable: self.stable.clone().map(Version::named),
-                is_initial: self.initial,
-                settings: Settings {
-                    hook: hook.is_some().then(|| HookPolicy {
-                        tries: self.on_promote_tries,
-                        ..HookPolicy::default()
-                    }),
-                    abort_when_blind: self.abort_when_blind,
-                },
-                on_interrupt: match self.on_interrupt {
-                    Interrupt::Hold => OnInterrupt::Hold,
-                    Interrupt::Abort => OnInterrupt::Abort,
-                },
-            },
+            orders,
             hook,
             clock,
             stage: watch::Sender::new(None),
@@ -225,13 +219,7 @@ impl Run {
     }
 
     /// Finds out now what would keep an analysis from being begun later. One that goes on has begun its analyses, or is told only.
-    async fn check(
-        &self,
-        spec: &Arc<RolloutSpec>,
-        which: &Which,
-        version: Option<&Version>,
-        client: &Client,
-    ) -> Result<(), Failure> {
+    async fn check(&self, orders: &Orders, which: &Which, client: &Client) -> Result<(), Failure> {
         let kept = match client.rollout(which.name()).await {
             Ok(kept) => Some(kept),
             Err(error) if error.is_not_found() => None,
@@ -250,26 +238,25 @@ impl Run {
         let record = kept.as_ref().and_then(|kept| kept.record.as_ref());
         // One that cannot be read is the stepper's to tell of.
         let known = record.and_then(|record| Rollout::from_record(record).ok());
-        let current = known.as_ref().map(|known| &known.revision.version);
-        let Some(version) = version.or(current) else {
-            return Err(failure(StepperError::NothingToDo));
+        let orders = match &known {
+            None => orders,
+            Some(known) => &Orders {
+                version: orders
+                    .version
+                    .clone()
+                    .or(Some(known.revision.version.clone())),
+                stable: known.stable.clone(),
+                is_initial: false,
+                ..orders.clone()
+            },
         };
-        let goes_on = known
-            .as_ref()
-            .is_some_and(|known| known.compare(spec, version) == Ok(Difference::None));
-        let stable = match &known {
-            Some(known) => known.stable.clone(),
-            None if self.initial => Some(version.clone()),
-            None => self.stable.clone().map(Version::named),
-        };
-        let first = Rollout::new(
-            &which.namespace,
-            Arc::clone(spec),
-            version.clone(),
-            stable,
-            Settings::default(),
-            jiff::Timestamp::UNIX_EPOCH,
-        );
+        let first = orders.first(jiff::Timestamp::UNIX_EPOCH);
+        let first = first.ok_or_else(|| failure(StepperError::NothingToDo))?;
+        let goes_on = known.is_some_and(|known| {
+            let version = &first.revision.version;
+            known.spec.analysis == first.spec.analysis
+                && known.compare(&first.spec, version) == Ok(Difference::None)
+        });
         let faults = check::faults_of(&first, client).await?;
         if goes_on {
             for fault in faults {
@@ -289,8 +276,7 @@ impl Run {
         let form = match self.output {
             Output::Text => {
                 let Some(scene) = scene else { return Ok(()) };
-                let now = service.clock.now();
-                return print(&draw(&scene.rollout, &scene.runs, &scene.posted, now));
+                return print(&scene.draw(service.clock.now()));
             }
             Output::Json => wire::json,
             Output::Yaml => wire::yaml,
@@ -325,7 +311,7 @@ impl Run {
     fn read(&self) -> Result<Read, Failure> {
         let (mut documents, mut templates) = (Vec::new(), Vec::new());
         let mut faults = Vec::new();
-        for path in &self.files {
+        for path in &self.input.files {
             let text = prepare::text(path)?;
             let file = prepare::called(path);
             let place = |fault: Fault| Fault {
@@ -345,7 +331,12 @@ impl Run {
                 templates.push((file, text));
             }
         }
-        let files: Vec<String> = self.files.iter().map(|it| prepare::called(it)).collect();
+        let files: Vec<String> = self
+            .input
+            .files
+            .iter()
+            .map(|it| prepare::called(it))
+            .collect();
         let files = listed(files.iter().map(String::as_str));
         let spec = match documents.as_slice() {
             [only] => match RolloutSpec::read(only) {
@@ -461,6 +452,7 @@ fn failure(error: StepperError) -> Failure {
         ),
         StepperError::Held(_)
         | StepperError::Lost(_)
+        | StepperError::Forgotten(_)
         | StepperError::NotAborted(_)
         | StepperError::Away(_)
         | StepperError::Record(_) => Failure::broken(error),

@@ -56,7 +56,14 @@ pub(super) fn assemble(library: &Library, request: &Request) -> Analysis {
     );
     let secret = secrets(specs().flat_map(|spec| &spec.args).chain(&request.args));
     let declared = declare(specs().flat_map(|spec| &spec.args), &mut faults);
-    let (args, supplied, undeclared) = supply(declared, &request.args);
+    let (args, supplied, mut undeclared) = supply(declared, &request.args);
+    let mut named = request
+        .templates
+        .iter()
+        .chain(specs().flat_map(|spec| &spec.templates));
+    if named.any(|it| library.find(&request.namespace, it).is_none()) {
+        undeclared.clear();
+    }
     let ttl = request.ttl.or_else(|| specs().find_map(|spec| spec.ttl));
 
     Analysis {

@@ -20,8 +20,8 @@ use super::spec::{AnalysisSpec, Argument, DryRunRule, MetricSpec, RetentionRule,
 pub(crate) use check::add_new;
 pub use check::{Checked, Context};
 pub use library::Library;
-pub use resolve::arguments;
 pub(crate) use resolve::resolve;
+pub use resolve::{SUPPLY_BY_FLAG, arguments};
 pub use rules::DEFAULT_RETENTION;
 
 /// What somebody asks to be analysed.
@@ -60,7 +60,7 @@ pub struct Analysis {
     pub dry_run: Vec<DryRunRule>,
     /// The request's rules, then the templates'.
     pub measurement_retention: Vec<RetentionRule>,
-    /// Supplied, but declared nowhere: Argo drops these.
+    /// Supplied, but declared nowhere: Argo drops these. None where a template is missing: it may declare any.
     pub undeclared: Vec<Argument>,
     supplied: BTreeSet<String>,
     secret: BTreeSet<String>,

@@ -8,6 +8,9 @@ use super::place_of;
 /// The longest value of an argument.
 const LONGEST_VALUE: usize = 64 * 1024;
 
+/// How the hint begins that says how to supply an argument; `NAME=VALUE` follows.
+pub const SUPPLY_BY_FLAG: &str = "supply it: --arg ";
+
 /// What Argo puts for secrets while it checks.
 const DUMMY_SECRET: &str = "temp-for-secret";
 
@@ -83,7 +86,7 @@ fn without_value(argument: &Argument) -> Fault {
             ),
         ),
     };
-    fault.hint(format!("supply it: --arg {plain}=VALUE"))
+    fault.hint(format!("{SUPPLY_BY_FLAG}{plain}=VALUE"))
 }
 
 /// What Argo cannot carry through its JSON is refused here too: control characters other than blanks.

@@ -126,6 +126,9 @@ pub enum CallError {
     NoTemplate,
 }
 
+/// What stands for the namespace of a template that has none, in the name of a record.
+pub const CLUSTER_SCOPE: &str = "clustertemplates";
+
 /// The longest name that Kubernetes has.
 const LONGEST_NAME: usize = 253;
 
@@ -198,7 +201,7 @@ impl Call {
     pub fn record_name(&self) -> Option<String> {
         let template = self.template.as_ref()?;
         let scope = if template.cluster_scope {
-            "clustertemplates"
+            CLUSTER_SCOPE
         } else {
             template.namespace.as_str()
         };

@@ -1,5 +1,7 @@
 //! A record as it is kept: JSON with a version.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +11,7 @@ use crate::domain::measurement::Phase;
 use crate::domain::run::RunId;
 
 /// The form that is written.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Why a kept record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,8 @@ pub enum FormError {
 struct RecordForm {
     version: u64,
     attempt: Option<AttemptForm>,
+    #[serde(default)]
+    earlier: Vec<AttemptForm>,
     history: Vec<EntryForm>,
 }
 
@@ -36,7 +40,11 @@ struct AttemptForm {
     number: u64,
     checksum: String,
     run: String,
+    #[serde(default)]
+    args: Option<BTreeMap<String, String>>,
     opened_at: Timestamp,
+    #[serde(default)]
+    is_witnessed: bool,
     traffic_since: Option<Timestamp>,
     last_increase: Option<Timestamp>,
     is_under_way: bool,
@@ -71,6 +79,7 @@ impl Record {
         let form = RecordForm {
             version: VERSION,
             attempt: self.attempt.as_ref().map(AttemptForm::of),
+            earlier: self.earlier.iter().map(AttemptForm::of).collect(),
             history: self.history.iter().map(EntryForm::of).collect(),
         };
         serde_json::to_value(form).expect("texts, numbers and moments are JSON")
@@ -87,6 +96,11 @@ impl Record {
             RecordForm::deserialize(kept).map_err(|error| FormError::Damaged(error.to_string()))?;
         Ok(Self {
             attempt: form.attempt.map(AttemptForm::attempt).transpose()?,
+            earlier: form
+                .earlier
+                .into_iter()
+                .map(AttemptForm::attempt)
+                .collect::<Result<_, _>>()?,
             history: form
                 .history
                 .into_iter()
@@ -102,7 +116,9 @@ impl AttemptForm {
             number,
             checksum,
             run,
+            args,
             opened_at,
+            is_witnessed,
             traffic_since,
             last_increase,
             is_under_way,
@@ -114,7 +130,9 @@ impl AttemptForm {
             number: *number,
             checksum: checksum.clone(),
             run: run.0.clone(),
+            args: args.clone(),
             opened_at: *opened_at,
+            is_witnessed: *is_witnessed,
             traffic_since: *traffic_since,
             last_increase: *last_increase,
             is_under_way: *is_under_way,
@@ -133,7 +151,9 @@ impl AttemptForm {
             number: self.number,
             checksum: self.checksum,
             run: RunId(self.run),
+            args: self.args,
             opened_at: self.opened_at,
+            is_witnessed: self.is_witnessed,
             traffic_since: self.traffic_since,
             last_increase: self.last_increase,
             is_under_way: self.is_under_way,

@@ -2,7 +2,20 @@
 //!
 //! Flagger calls a hook and goes by the status alone: up to 202 is yes, a 4xx is no and its line of text is shown to people, a 5xx is
 //! tried again. The body has no word of which hook it is, and its checksum is that of the canary's spec: a version that is tried again
-//! has the same one. So a run belongs to an *attempt* at a version, which the first hook of a round opens and `post-rollout` closes.
+//! has the same one. So a run belongs to an *attempt* at a version. At most one attempt is open, and any call may be lost, or late:
+//!
+//! - **It opens** with the first of `pre-rollout`, `rollout` and `confirm-traffic-increase` about a version that none is open at.
+//!   One that is open at another version is over by that. But a version that an open attempt has followed upon is begun again by
+//!   `pre-rollout` alone, for that is how Flagger goes back to it: anything else about it is late and is refused.
+//! - **It closes** with `post-rollout`, or an event in a phase in which Flagger works on no version (`Failed` comes just before
+//!   `post-rollout`), where these have its checksum. Whatever has another changes nothing.
+//! - **Where both were lost** `confirm-rollout` closes it: Flagger asks that between two rollouts only, with the checksum of the one
+//!   before. So does another `pre-rollout` of the same version once traffic flows: Flagger asks that before traffic only.
+//! - **The yes to the first `confirm-traffic-increase`** may be lost, too, and nothing can be measured then. `pre-rollout` shows it, or
+//!   the event with which Flagger begins a round without traffic; without either hook nothing would. More calls of the same kind show
+//!   nothing: a Canary need not have another hook, and would get all of the traffic unjudged.
+//! - `rollback`, which Flagger asks before anything else of an attempt, and `confirm-promotion` are about the open attempt at their
+//!   version, and no about anything else.
 //!
 //! ```text
 //! Call ──┐
@@ -13,14 +26,19 @@
 //! Whoever calls [`decide`] performs what it says in this order: [`Decision::ends`], save the record, [`Decision::effects`], answer.
 //! A crash in between loses nothing, since the next call decides the same again; every effect is harmless when it is done twice.
 
+mod answer;
+mod asked;
 mod call;
 mod decide;
 mod form;
 mod record;
+mod start;
 mod view;
 
-pub use self::call::{Call, CallError, Hook, TemplateName, Token};
-pub use self::decide::{Answer, Decision, Effect, Start, decide, refuse};
+pub use self::answer::Answer;
+pub use self::call::{CLUSTER_SCOPE, Call, CallError, Hook, TemplateName, Token};
+pub use self::decide::{Decision, Effect, decide, refuse};
 pub use self::form::FormError;
-pub use self::record::{Attempt, End, Entry, Record};
+pub use self::record::{Attempt, End, Entry, Left, Record};
+pub use self::start::{Start, counted_as};
 pub use self::view::RunView;

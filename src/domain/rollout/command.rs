@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::measurement::Phase;
 use super::Weight;
-use super::spec::{RolloutSpec, Step};
-use super::state::{Analysis, PauseReason, Promotion, Rollout, Version, Waived};
+use super::spec::Step;
+use super::state::{Analysis, PauseReason, Promotion, Rollout, Waived};
 
 /// What somebody wants of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,17 +84,6 @@ pub struct Seen {
     pub revision: u64,
     /// The step.
     pub step: usize,
-}
-
-/// What a document and a version would change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// Nothing: that is what is being rolled out, or has been.
-    None,
-    /// Other steps for the same version: they are begun anew, unless it is the stable version.
-    Steps,
-    /// Another version: a new revision.
-    Version,
 }
 
 /// Why a command or a revision is not for now.
@@ -196,20 +185,6 @@ impl Rollout {
         }
     }
 
-    /// What a document and a version would change, or why nothing else can be rolled out now.
-    pub fn compare(&self, spec: &RolloutSpec, version: &Version) -> Result<Difference, Refusal> {
-        let is_same = *version == self.revision.version;
-        if is_same && spec.steps == self.spec.steps {
-            return Ok(Difference::None);
-        }
-        self.refuse_at_the_end()?;
-        Ok(if is_same {
-            Difference::Steps
-        } else {
-            Difference::Version
-        })
-    }
-
     fn accepts_promotion(&self, number: u64) -> Result<(), Refusal> {
         if self.aborted.is_some() {
             return Err(Refusal::Aborted(number));
@@ -240,16 +215,6 @@ impl Rollout {
             Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
             Promotion::NotDue if self.is_promoted() => Err(Refusal::Promoted(number)),
             Promotion::NotDue => Err(Refusal::NotAtTheEnd(number)),
-        }
-    }
-
-    fn refuse_at_the_end(&self) -> Result<(), Refusal> {
-        let number = self.revision.number;
-        match self.promotion {
-            Promotion::NotDue => Ok(()),
-            Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
-            Promotion::HookFailed { .. } => Err(Refusal::PromotionFailed(number)),
-            Promotion::Unconfirmed => Err(Refusal::Unconfirmed(number)),
         }
     }
 

@@ -209,6 +209,8 @@ impl Desk {
         }
         self.record = Some(record);
         self.saves += 1;
+        // What was lost here and given back may have taken commands that nobody knows of any more: the next one is none of them.
+        self.last_command = self.last_command.max(self.commands_taken());
         self.forget_taken();
         Ok(())
     }

@@ -18,7 +18,7 @@ pub enum Event {
     Tick,
     /// Somebody holds the rollout who did not a moment ago: what is routed is to be seen to again.
     TakenOver(Settings),
-    /// A version, or other steps, are to be rolled out. Nothing happens where that is what is rolled out already.
+    /// A version, or other steps, are to be rolled out. Where that is what is rolled out already, the document is taken over.
     Begun {
         /// What the document says now.
         spec: Arc<RolloutSpec>,
@@ -32,6 +32,13 @@ pub enum Event {
     },
     /// The router will not give the canary any traffic: it was taken back while the service was out of sight, by a stepper that is gone.
     TakenBack,
+    /// Somebody else has moved the traffic: it is not as it was left.
+    Displaced {
+        /// What the canary gets; `None`: the routes are as no rollout leaves them.
+        found: Option<Weight>,
+    },
+    /// The service had lost what it kept of the rollout, and gets it back from whoever stepped it last.
+    Restored,
     /// A weight could not be set yet, and is being tried again.
     Unroutable {
         /// Why.

@@ -1,22 +1,15 @@
 //! The one function that moves a rollout.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use super::super::measurement::Phase;
 use super::super::metric_run::after;
 use super::Weight;
-use super::command::Difference;
 use super::event::{Effect, Event, HookKey};
-use super::spec::RolloutSpec;
-use super::state::{Analysis, Promotion, Revision, Rollout, Transition, Trouble, Version};
+use super::state::{Analysis, Promotion, Rollout, Transition, Trouble};
 
 /// How much of the history is kept.
 const LONGEST_HISTORY: usize = 200;
-
-/// How many former revisions are kept.
-const MOST_FORMER: usize = 10;
 
 /// How much of a message is kept, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
@@ -49,13 +42,17 @@ impl Rollout {
                 self.blind_since = None;
                 self.trouble = None;
             }
-            Event::Begun { spec, version } => return self.begin(spec, version, now),
+            Event::Begun { spec, version } => return self.begin(spec, &version, now),
             Event::Routed { weight } => self.routed(weight, now),
             Event::TakenBack => {
                 if self.is_stepping() {
                     let reason = "traffic was taken back while the service was out of sight";
                     self.abort(reason, now);
                 }
+            }
+            Event::Displaced { found } => return self.displaced(found),
+            Event::Restored => {
+                return "the service had lost this rollout, and has it back".to_owned();
             }
             Event::Unroutable { message } => {
                 let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since);
@@ -125,30 +122,6 @@ impl Rollout {
                 }
             }
         }
-        String::new()
-    }
-
-    fn begin(&mut self, spec: Arc<RolloutSpec>, version: Version, now: Timestamp) -> String {
-        match self.compare(&spec, &version) {
-            Err(refusal) => return format!("revision `{}`: refused, {refusal}", version.name),
-            Ok(Difference::None) => return String::new(),
-            Ok(Difference::Steps) => self.attempt += 1,
-            Ok(Difference::Version) => {
-                let next = Revision {
-                    number: self.revision.number + 1,
-                    version,
-                    begun_at: now,
-                };
-                self.former
-                    .push(std::mem::replace(&mut self.revision, next));
-                let surplus = self.former.len().saturating_sub(MOST_FORMER);
-                self.former.drain(..surplus);
-                self.attempt = 1;
-            }
-        }
-        self.is_paused = spec.is_paused;
-        self.spec = spec;
-        self.restart();
         String::new()
     }
 

@@ -16,7 +16,8 @@
 //! The service keeps the record ([`Rollout::to_record`]), the commands that people posted, and a lease ([`desk`]). A stepper's loop is:
 //!
 //! 1. Take the lease. Read the record and [`Rollout::from_record`]; feed [`Event::TakenOver`], then each posted command,
-//!    then [`Event::Begun`] if it was started for a version of its own (harmless if that is being rolled out already).
+//!    then [`Event::Begun`] if it was started for a version of its own (harmless if that is being rolled out already: then it goes
+//!    before the commands, so that a retry takes what the document says now).
 //! 2. Wait for an event: a task came back, the moment of a [`Effect::WakeAt`], a command.
 //! 3. [`step`]. *Save the new record under the lease, by compare-and-set, before anything else*; commands up to
 //!    [`Rollout::commands_taken`] leave the inbox with it.
@@ -32,6 +33,10 @@
 //!
 //! **A save that fails**: with the lease lost, touch nothing more. Where the service does not answer, nobody knows whether it was
 //! saved: keep the rollout as it was *before* the event, hold the weight, and read the record again when the service is back, as in 1.
+//!
+//! **Others at work**: whoever looks at the traffic between two weights and finds it otherwise than it was set feeds [`Event::Displaced`],
+//! unless a weight is being set at that moment: then the same weight is listed again, and the history says what was found. A service that
+//! has lost the record gets it back, under a new lease, from whoever stepped last: feed [`Event::Restored`] to what that one has.
 //!
 //! **Out of sight**: while the service is away feed [`Event::Blind`], with the moment of its last answer, to the rollout that was saved
 //! last, and carry out nothing of it but a [`Effect::SetWeight`] of [`Weight::NONE`]. That is the dead-man's limit, and the only thing
@@ -64,11 +69,13 @@
 mod arguments;
 mod command;
 pub mod desk;
+mod displaced;
 mod event;
 mod field_path;
 mod machine;
 mod outstanding;
 mod record;
+mod revise;
 mod settle;
 mod spec;
 mod state;
@@ -78,12 +85,13 @@ mod summary;
 mod tree;
 
 pub use super::routes::Weight;
-pub use command::{Command, Difference, Posted, Refusal, Seen};
+pub use command::{Command, Posted, Refusal, Seen};
 pub use event::{Effect, Event, HookKey, Outcome};
 pub use field_path::{FieldPathError, value_at};
 pub use machine::step;
 pub use outstanding::AnalysisRequest;
 pub use record::{RECORD_VERSION, RecordError};
+pub use revise::Difference;
 pub use spec::{AnalysisSite, Background, IstioRouting, KIND, RolloutSpec, Step};
 pub use state::{
     Aborted, Analysis, AnalysisKey, AnalysisKind, HookPolicy, Pause, PauseReason, Promotion,
@@ -91,4 +99,4 @@ pub use state::{
 };
 pub use status::RolloutPhase;
 pub use summary::{Latest, MetricSummary, RunSummary};
-pub use tree::draw;
+pub use tree::{Around, Stepping, draw};

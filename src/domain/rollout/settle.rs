@@ -265,6 +265,10 @@ impl Rollout {
         });
         self.waived = Waived::Nothing;
         self.promotion = Promotion::NotDue;
+        // Set again even where it stays as it is: the routes are told that this is the end, unless they were.
+        if !self.is_promoted() {
+            self.is_routed = false;
+        }
     }
 
     /// Back to the first step, as if nothing of this revision had been done.

@@ -21,7 +21,7 @@ pub struct Rollout {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// What it is to do. It changes only where a revision begins anew.
+    /// What it is to do: what the document said last.
     pub spec: Arc<RolloutSpec>,
     /// How its stepper was told to go about it.
     pub settings: Settings,
@@ -360,9 +360,14 @@ impl Rollout {
         }
     }
 
+    /// Whether this is the stable version.
+    pub fn is_stable(&self, version: &Version) -> bool {
+        self.stable.as_ref().is_some_and(|it| it.is_same(version))
+    }
+
     /// Whether what is rolled out is the stable version.
     pub fn is_promoted(&self) -> bool {
-        self.stable.as_ref() == Some(&self.revision.version)
+        self.is_stable(&self.revision.version)
     }
 
     /// Whether it is working through its steps: neither promoted nor about to be, nor aborted.

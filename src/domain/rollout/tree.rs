@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::super::measurement::Phase;
 use super::Weight;
 use super::command::Command;
-use super::state::{Analysis, Revision, Rollout, Version};
+use super::desk::Letter;
+use super::state::{Analysis, PauseReason, Promotion, Revision, Rollout, Version};
 use super::status::RolloutPhase;
 use super::summary::{MetricSummary, RunSummary};
 
@@ -17,11 +18,42 @@ const LABEL: usize = 17;
 /// The longest line about a metric, in characters.
 const LONGEST_VALUES: usize = 120;
 
-/// `rollout` with what is known of its `runs`. `posted` are the commands that nobody has taken in yet.
-pub fn draw(rollout: &Rollout, runs: &[RunSummary], posted: &[Command], now: Timestamp) -> String {
+/// How many lines are shown of what a failed hook said: the last ones.
+const MOST_SAID: usize = 5;
+
+/// What is known around a rollout.
+#[derive(Clone, Debug)]
+pub struct Around<'a> {
+    /// Its runs.
+    pub runs: &'a [RunSummary],
+    /// What people want that nobody has taken in yet, oldest first.
+    pub waiting: &'a [Letter],
+    /// Who steps it.
+    pub stepping: Stepping<'a>,
+}
+
+/// Who steps a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepping<'a> {
+    /// Whoever draws it.
+    Here,
+    /// Somebody else.
+    By {
+        /// Who, as they call themselves.
+        holder: &'a str,
+        /// When they last kept their lease.
+        seen_at: Timestamp,
+    },
+    /// Nobody: nothing moves.
+    Nobody,
+}
+
+/// `rollout` with what is known around it.
+pub fn draw(rollout: &Rollout, around: &Around<'_>, now: Timestamp) -> String {
     let mut out = String::new();
-    let (phase, message) = shown_status(rollout, posted);
-    head(&mut out, rollout, phase, &message, now);
+    let runs = around.runs;
+    let (phase, message) = shown_status(rollout, around);
+    head(&mut out, rollout, phase, &message, around, now);
     out.push('\n');
 
     let mut rows = Vec::new();
@@ -47,27 +79,42 @@ pub fn draw(rollout: &Rollout, runs: &[RunSummary], posted: &[Command], now: Tim
     out
 }
 
-/// What is shown: a pause that somebody has just ended is one no more.
-fn shown_status(rollout: &Rollout, posted: &[Command]) -> (RolloutPhase, String) {
-    let is_ending = |command: &Command| match command {
+/// What is shown: a pause that somebody has just ended is one no more, where there is a stepper to end it.
+fn shown_status(rollout: &Rollout, around: &Around<'_>) -> (RolloutPhase, String) {
+    let is_ending = |letter: &Letter| match letter.posted.command {
         Command::Promote | Command::PromoteFull | Command::Resume => true,
         Command::Confirm | Command::Abort | Command::Retry | Command::Pause => false,
     };
     let (phase, message) = rollout.status();
-    if phase == RolloutPhase::Paused && posted.iter().any(is_ending) {
+    let is_stepped = around.stepping != Stepping::Nobody;
+    if phase == RolloutPhase::Paused && is_stepped && around.waiting.iter().any(is_ending) {
         let message = "waiting for rollout to unpause".to_owned();
         return (RolloutPhase::Progressing, message);
     }
     (phase, message)
 }
 
-fn head(out: &mut String, rollout: &Rollout, phase: RolloutPhase, message: &str, now: Timestamp) {
+fn head(
+    out: &mut String,
+    rollout: &Rollout,
+    phase: RolloutPhase,
+    message: &str,
+    around: &Around<'_>,
+    now: Timestamp,
+) {
     line(out, "Name:", &rollout.name);
     line(out, "Namespace:", &rollout.namespace);
     line(out, "Status:", &format!("{} {phase}", icon(phase)));
     if !message.is_empty() {
         line(out, "Message:", message);
     }
+    if message == PauseReason::NoEvidence.name() {
+        let way_out =
+            "nothing good was measured yet: it goes on once that is, or with `rollout promote`";
+        line(out, "", way_out);
+    }
+    last_words(out, rollout);
+    people(out, rollout, around, now);
     if let Some(trouble) = &rollout.trouble {
         let since = age(trouble.since, now);
         line(
@@ -106,6 +153,54 @@ fn head(out: &mut String, rollout: &Rollout, phase: RolloutPhase, message: &str,
     }
 }
 
+/// What a hook that failed said at last.
+fn last_words(out: &mut String, rollout: &Rollout) {
+    match rollout.promotion {
+        Promotion::HookFailed { .. } => {}
+        Promotion::Hook { number, .. } if number > 1 => {}
+        Promotion::Hook { .. } | Promotion::NotDue | Promotion::Unconfirmed => return,
+    }
+    let said: Vec<&str> = rollout.hook_output.lines().collect();
+    let mut label = "Hook said:";
+    for words in &said[said.len().saturating_sub(MOST_SAID)..] {
+        let words: String = words.chars().take(LONGEST_VALUES).collect();
+        line(out, label, &words);
+        label = "";
+    }
+}
+
+/// Who steps it, and what people want of whoever does.
+fn people(out: &mut String, rollout: &Rollout, around: &Around<'_>, now: Timestamp) {
+    let is_needed = rollout.outcome().is_none() || !around.waiting.is_empty();
+    match around.stepping {
+        Stepping::By { holder, seen_at } => {
+            let seen = age(seen_at, now);
+            line(out, "Stepper:", &format!("{holder}, seen {seen} ago"));
+        }
+        Stepping::Nobody if is_needed => line(
+            out,
+            "Stepper:",
+            "none, nothing moves: run `skygate rollout run -f …`",
+        ),
+        Stepping::Here | Stepping::Nobody => {}
+    }
+    let mut label = "Waiting:";
+    for Letter { posted, by, at } in around.waiting {
+        let (command, posted_at) = (posted.command, age(*at, now));
+        let by = if by.is_empty() {
+            String::new()
+        } else {
+            format!(" by {by}")
+        };
+        line(
+            out,
+            label,
+            &format!("{command} (posted {posted_at} ago{by})"),
+        );
+        label = "";
+    }
+}
+
 /// The versions that take traffic, or may.
 fn versions(rollout: &Rollout) -> Vec<(&Version, &'static str)> {
     let current = &rollout.revision.version;
@@ -119,7 +214,7 @@ fn versions(rollout: &Rollout) -> Vec<(&Version, &'static str)> {
 /// The revisions worth a look, newest first: what is rolled out, what is stable, and those whose analyses are still known.
 fn revisions(rollout: &Rollout) -> Vec<&Revision> {
     let is_worth = |revision: &&Revision| {
-        rollout.stable.as_ref() == Some(&revision.version)
+        rollout.is_stable(&revision.version)
             || rollout
                 .earlier
                 .iter()
@@ -132,7 +227,7 @@ fn revisions(rollout: &Rollout) -> Vec<&Revision> {
 /// `v3,canary`.
 fn roles(rollout: &Rollout, revision: &Revision) -> String {
     let name = &revision.version.name;
-    if rollout.stable.as_ref() == Some(&revision.version) {
+    if rollout.is_stable(&revision.version) {
         format!("{name},stable")
     } else if revision.number == rollout.revision.number {
         format!("{name},canary")

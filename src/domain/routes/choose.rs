@@ -1,6 +1,7 @@
 //! Which routes of a VirtualService are meant.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -78,6 +79,33 @@ pub(super) fn chosen<'v>(
         });
     }
     Ok(chosen)
+}
+
+/// What the routes that are edited are called in a fence: by name, or by their place where they have none.
+pub(super) fn called(object: &Value, choice: &Choice) -> Result<Vec<String>, RouteError> {
+    let chosen = chosen(object, choice)?.into_iter();
+    Ok(chosen
+        .map(|(protocol, index, route)| {
+            let list = protocol.name();
+            match name_of(route) {
+                "" => format!("{list}.{index}"),
+                name => format!("{list}.{}", plain(name)),
+            }
+        })
+        .collect())
+}
+
+/// A name without what means something in a fence.
+fn plain(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            plain.push(char::from(byte));
+        } else {
+            let _ = write!(plain, "%{byte:02x}");
+        }
+    }
+    plain
 }
 
 fn routes(object: &Value, protocol: Protocol) -> Result<&[Value], RouteError> {

@@ -87,6 +87,18 @@ pub enum RouteError {
         /// Ours.
         ours: u64,
     },
+    /// Another rollout moves the same route.
+    #[error(
+        "the rollout `{other}` moves the route `{route}` already, under the lease {number}: two on one route would undo each other's weights. Let it end first, or take the route from it with --take-route; nothing was changed"
+    )]
+    Occupied {
+        /// The other rollout.
+        other: String,
+        /// The number of its lease.
+        number: u64,
+        /// The route.
+        route: String,
+    },
     /// Somebody took all traffic from the canary while the service was out of sight.
     #[error(
         "a stepper of `{owner}` took all traffic from the canary while the service was out of sight; nothing was changed"

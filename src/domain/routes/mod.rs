@@ -20,7 +20,7 @@ pub use fence::{FENCE_ANNOTATION, Owner};
 pub use rule::{Choice, ObjectName, Routed, Subsets, TcpRoute, TlsRoute, Traffic, Versions};
 pub use weight::Weight;
 
-use fence::{Fences, Mark};
+use fence::{Fences, Left, Mark, Rival};
 
 /// What has to be done to an object; nothing, where both parts are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,11 +69,17 @@ impl Traffic {
         weight: Weight,
         fence: u64,
     ) -> Result<Change, RouteError> {
-        let mark = Mark {
-            number: fence,
-            is_taken_back: false,
-        };
-        self.mark(object, routed, weight, mark)
+        self.mark(object, routed, weight, (fence, Left::Live))
+    }
+
+    /// What has to be done to `object`, so that the canary gets nothing and the routes are another rollout's to take.
+    pub fn finish(
+        &self,
+        object: &Value,
+        routed: &Routed,
+        fence: u64,
+    ) -> Result<Change, RouteError> {
+        self.mark(object, routed, Weight::NONE, (fence, Left::Over))
     }
 
     /// What has to be done to `object`, so that the canary gets nothing, and nothing again from anybody who does not know of that.
@@ -83,11 +89,7 @@ impl Traffic {
         routed: &Routed,
         fence: u64,
     ) -> Result<Change, RouteError> {
-        let mark = Mark {
-            number: fence,
-            is_taken_back: true,
-        };
-        self.mark(object, routed, Weight::NONE, mark)
+        self.mark(object, routed, Weight::NONE, (fence, Left::TakenBack))
     }
 
     fn mark(
@@ -95,34 +97,55 @@ impl Traffic {
         object: &Value,
         routed: &Routed,
         weight: Weight,
-        mark: Mark,
+        (fence, left): (u64, Left),
     ) -> Result<Change, RouteError> {
-        let fence = mark.number;
-        let fences = fences(object)?;
-        let found = fences.of(&self.owner);
-        if let Some(found) = found.filter(|found| found.number > fence) {
+        let before = fences(object)?;
+        let found = before.of(&self.owner);
+        if let Some(found) = found.as_ref().filter(|found| found.number > fence) {
             return Err(RouteError::Fenced {
                 owner: self.owner.clone(),
                 found: found.number,
                 ours: fence,
             });
         }
-        if weight > Weight::NONE && found.is_some_and(|found| found.is_taken_back) {
+        let is_taken_back = found
+            .as_ref()
+            .is_some_and(|found| found.left == Left::TakenBack);
+        if weight > Weight::NONE && is_taken_back {
             return Err(RouteError::TakenBack {
                 owner: self.owner.clone(),
             });
         }
-        let annotation = (found != Some(mark)).then(|| fences.with(&self.owner, mark));
+        let edits = edit::plan(object, &self.versions, &routed.choice, weight)?;
+        let routes = choose::called(object, &routed.choice)?;
+        let fences = if self.takes_routes {
+            before.clone().without_rivals(&self.owner, &routes)
+        } else {
+            before.clone()
+        };
+        refuse_rival(&fences, &self.owner, &routes)?;
+        let mark = Mark {
+            number: fence,
+            left,
+            routes,
+        };
+        let is_there = found.as_ref() == Some(&mark) && fences == before;
+        let annotation = fences.with(&self.owner, &mark);
         Ok(Change {
-            edits: edit::plan(object, &self.versions, &routed.choice, weight)?,
-            annotation,
+            edits,
+            annotation: (!is_there).then_some(annotation),
         })
     }
 
     /// The canary's share in `object`, the VirtualService `routed`: the weight that setting again would change nothing.
-    /// `None` where the routes are as no rollout leaves them.
+    /// `None` where the routes are as no rollout leaves them. Another rollout's are an error.
     pub fn observe(&self, object: &Value, routed: &Routed) -> Result<Option<Weight>, RouteError> {
-        edit::observe(object, &self.versions, &routed.choice)
+        let observed = edit::observe(object, &self.versions, &routed.choice)?;
+        if !self.takes_routes {
+            let routes = choose::called(object, &routed.choice)?;
+            refuse_rival(&fences(object)?, &self.owner, &routes)?;
+        }
+        Ok(observed)
     }
 
     /// The number of the last lease that edited `object` for this rollout.
@@ -131,10 +154,28 @@ impl Traffic {
     }
 }
 
-fn fences(object: &Value) -> Result<Fences, RouteError> {
+fn refuse_rival(fences: &Fences, owner: &Owner, routes: &[String]) -> Result<(), RouteError> {
+    match fences.rival(owner, routes) {
+        None => Ok(()),
+        Some(Rival {
+            owner,
+            number,
+            route,
+        }) => Err(RouteError::Occupied {
+            other: owner,
+            number,
+            route,
+        }),
+    }
+}
+
+fn annotation_of(object: &Value) -> Option<&Value> {
     let annotations = object.pointer("/metadata/annotations");
-    let found = annotations.and_then(|it| it.get(FENCE_ANNOTATION));
-    match found {
+    annotations.and_then(|it| it.get(FENCE_ANNOTATION))
+}
+
+fn fences(object: &Value) -> Result<Fences, RouteError> {
+    match annotation_of(object) {
         None | Some(Value::Null) => Fences::read(None),
         Some(Value::String(text)) => Fences::read(Some(text)),
         Some(other) => Err(RouteError::MalformedFence {

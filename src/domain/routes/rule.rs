@@ -16,6 +16,8 @@ pub struct Traffic {
     pub versions: Versions,
     /// The VirtualServices with the routes of each.
     pub virtual_services: Vec<Routed>,
+    /// Whether routes are taken from other rollouts that move them.
+    pub takes_routes: bool,
 }
 
 /// A VirtualService and which of its routes are edited.

@@ -47,7 +47,11 @@ fn allowed(operation: &str) -> &'static [&'static str] {
     match operation {
         "startRun" | "patchRun" | "terminateRun" | "rerun" | "measure" => &[RUN, ADMIN],
         it if it.ends_with("Rollout") && it != "getRollout" => &[RUN, ADMIN],
-        "applyTemplates" | "deleteTemplate" | "deleteClusterTemplate" | "deleteRun" => &[ADMIN],
+        "applyTemplates"
+        | "deleteTemplate"
+        | "deleteClusterTemplate"
+        | "deleteRun"
+        | "deleteCanary" => &[ADMIN],
         _ => &[READ, RUN, ADMIN],
     }
 }

@@ -28,6 +28,7 @@ fn of_all_commands() {
         "templates",
         "runs",
         "rollout",
+        "canaries",
         "simulate-oap",
         "demo",
         "completions",
@@ -56,6 +57,9 @@ fn of_all_commands_about_a_service() {
         "rollout retry",
         "rollout pause",
         "rollout resume",
+        "canaries list",
+        "canaries get",
+        "canaries delete",
     ] {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         check(&format!("help_{}", command.replace(' ', "_")), &args);

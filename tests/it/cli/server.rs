@@ -764,3 +764,90 @@ fn a_killed_service_that_is_back_ends_the_run_that_is_waited_for() {
     );
     assert_eq!(rows(&service, &[]).len(), 1);
 }
+
+/// Calls a hook of the service as Flagger does.
+fn flagger(service: &Service, hook: &str) {
+    let body = serde_json::json!({
+        "name": "reviews",
+        "namespace": "bookinfo",
+        "phase": "Progressing",
+        "checksum": "758df7c9fc",
+        "metadata": { "template": "apdex", "args.service-name": "checkout" },
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let status = runtime.expect("a runtime").block_on(async {
+        let request = crate::harness::client().post(format!("{}/flagger/{hook}", service.url));
+        let answer = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
+        answer.status().as_u16()
+    });
+    assert_eq!(status, 200, "{hook}");
+}
+
+#[test]
+fn canaries_of_flagger_are_seen_and_deleted() {
+    let oap = Oap::start(&["checkout=healthy"]);
+    let service = Service::asking(&oap);
+    let none = service.skygate(&["canaries", "list"]);
+    assert_eq!(
+        (none.code, none.stdout.as_str(), none.stderr.as_str()),
+        (Some(0), "", "no canaries\n")
+    );
+
+    let file = service.file("apdex.yaml", &endless());
+    let kept = service.skygate(&["templates", "apply", "-f", &file, "-n", "bookinfo"]);
+    assert_eq!(kept.code, Some(0), "{kept:#?}");
+    flagger(&service, "pre-rollout");
+    flagger(&service, "confirm-traffic-increase");
+
+    let words =
+        |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    let listed = service.skygate(&["canaries", "list", "-n", "bookinfo"]);
+    assert_eq!(listed.code, Some(0), "{listed:#?}");
+    let row = words(listed.stdout.lines().nth(1).expect("a row"));
+    assert_eq!(
+        row[..7],
+        [
+            "bookinfo",
+            "reviews",
+            "apdex",
+            "1",
+            "758df7c9fc",
+            "Running",
+            "open"
+        ]
+    );
+    assert_eq!(row[8..], ["confirm-traffic-increase", "200"], "{row:?}");
+
+    let got = service.skygate(&["canaries", "get", "reviews", "-n", "bookinfo"]);
+    let lines: Vec<Vec<String>> = got.stdout.lines().map(words).collect();
+    assert_eq!(
+        lines[1][..5],
+        ["1", "apdex", "758df7c9fc", "open", "Running"],
+        "{got:#?}"
+    );
+    // The calls as they came.
+    let hooks: Vec<&str> = lines[4..].iter().map(|line| line[1].as_str()).collect();
+    assert_eq!(
+        hooks,
+        ["pre-rollout", "confirm-traffic-increase"],
+        "{got:#?}"
+    );
+    let got = service.skygate(&["canaries", "get", "reviews", "-n", "bookinfo", "-o", "json"]);
+    let canary: Value = serde_json::from_str(&got.stdout).expect("JSON");
+    assert_eq!(canary["attempts"][0]["number"], 1);
+
+    let deleted = service.skygate(&["canaries", "delete", "reviews", "-n", "bookinfo"]);
+    assert_eq!(
+        (deleted.code, deleted.stdout.as_str()),
+        (Some(0), "deleted bookinfo/reviews\n")
+    );
+    let gone = service.skygate(&["canaries", "get", "reviews", "-n", "bookinfo"]);
+    assert_eq!(gone.code, Some(2), "{gone:#?}");
+    assert!(gone.stderr.contains("no canary `reviews`"), "{gone:#?}");
+}

@@ -13,6 +13,7 @@ enum Op {
         hook: usize,
         version: usize,
         phase: usize,
+        is_start: bool,
         is_saved_only: bool,
     },
     Sleep(i64),
@@ -32,8 +33,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         Just(Phase::Inconclusive),
     ];
     let op = prop_oneof![
-        20 => (0..8usize, 0..2usize, 0..4usize, prop::bool::weighted(0.1)).prop_map(
-            |(hook, version, phase, is_saved_only)| Op::Call { hook, version, phase, is_saved_only }
+        20 => (0..8usize, 0..2usize, 0..4usize, any::<bool>(), prop::bool::weighted(0.1)).prop_map(
+            |(hook, version, phase, is_start, is_saved_only)| Op::Call { hook, version, phase, is_start, is_saved_only }
         ),
         5 => (1..100i64).prop_map(Op::Sleep),
         5 => Just(Op::MeasureWell),
@@ -66,11 +67,16 @@ proptest! {
                         desk.runs.remove(&attempt.run.0);
                     }
                 }
-                Op::Call { hook, version, phase, is_saved_only } => {
+                Op::Call { hook, version, phase, is_start, is_saved_only } => {
                     let hook = Hook::ALL[hook];
                     let mut call = call(VERSIONS[version]);
                     PHASES[phase].clone_into(&mut call.phase);
+                    call.message = is_start.then(|| "Starting canary analysis for reviews.bookinfo".to_owned());
                     let before = desk.record.attempt.clone();
+                    let live = before.clone().filter(|it| it.closed_at.is_none());
+                    // Of a version that the live one has followed upon.
+                    let is_late = live.as_ref().is_some_and(|it| it.checksum != VERSIONS[version])
+                        && desk.record.earlier.iter().any(|it| it.checksum == VERSIONS[version]);
                     let run = before.as_ref().and_then(|it| desk.runs.get(&it.run.0)).cloned();
                     let decision = desk.decision(hook, &call);
                     let again = desk.decision(hook, &call);
@@ -84,6 +90,10 @@ proptest! {
                         desk.perform(decision);
                     }
 
+                    if let Some(live) = live.filter(|_| is_late && hook != Hook::PreRollout) {
+                        let after = desk.record.attempt.as_ref().expect("it is still there");
+                        prop_assert_eq!((&after.run, after.closed_at), (&live.run, None), "{}", hook);
+                    }
                     let open = before.filter(|it| it.closed_at.is_none() && it.checksum == VERSIONS[version]);
                     let phase_of_run = run.as_ref().map(|run| run.phase)
                         .or(open.as_ref().and_then(|it| it.end.as_ref()).map(|end| end.phase));
@@ -104,7 +114,7 @@ proptest! {
                         Hook::ConfirmTrafficIncrease => {
                             // The first call of an attempt is never refused.
                             let is_first = open.is_none_or(|it| it.last_increase.is_none());
-                            prop_assert!(!is_first, "{}", text);
+                            prop_assert!(!is_first || is_late, "{}", text);
                         }
                         Hook::ConfirmRollout | Hook::PostRollout | Hook::Event => prop_assert_eq!(status, 200),
                         Hook::PreRollout | Hook::Rollout => {}
@@ -115,6 +125,9 @@ proptest! {
                         prop_assert!(attempt.opened_at <= at(desk.now));
                         prop_assert!(attempt.traffic_since <= attempt.last_increase);
                     }
+                    // However often it is asked, what is remembered of it has an end.
+                    prop_assert!(desk.record.earlier.iter().all(|it| it.closed_at.is_some()));
+                    prop_assert!(desk.record.earlier.len() <= 9 && desk.record.history.len() <= 280);
                 }
             }
             // What no attempt waits for any more has been told to end.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod desk;
+mod endings;
 mod hooks;
 mod laws;
 mod replay;

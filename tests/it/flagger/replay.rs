@@ -38,7 +38,8 @@ fn answers(calls: &[Recorded]) -> (Vec<String>, Desk) {
                 Some(1) if rounds == 1 => {
                     desk.end_run(Phase::Failed, "apdex failed 4 of 4 measurements (limit 3)");
                 }
-                _ => desk.measure_well(),
+                Some(_) => desk.measure_well(),
+                None => {}
             }
         }
         let (mut status, _) = desk.answer(*hook, call);
@@ -138,4 +139,48 @@ fn what_is_asked_twice_is_answered_alike() {
         }
     }
     assert_eq!(desk.runs.len(), 2);
+}
+
+/// Where the second attempt begins: at the second `confirm-rollout`.
+fn second_attempt(calls: &[Recorded]) -> usize {
+    let asked = |(_, it): &(usize, &Recorded)| it.hook == Hook::ConfirmRollout;
+    let mut asked = calls.iter().enumerate().filter(asked);
+    asked.nth(1).expect("two attempts").0
+}
+
+#[test]
+fn whatever_is_lost_nothing_goes_back_for_the_attempt_before() {
+    let all = recorded();
+    let second = second_attempt(&all);
+    let is_end = |it: &Recorded| {
+        it.hook == Hook::PostRollout || (it.hook == Hook::Event && it.call.phase == "Failed")
+    };
+    // Each call by itself; then both that tell of the end; then those and all but the last that could.
+    let mut losses: Vec<Vec<usize>> = (0..all.len()).map(|index| vec![index]).collect();
+    let ends: Vec<usize> = (0..all.len()).filter(|it| is_end(&all[*it])).collect();
+    losses.push(ends.iter().copied().filter(|it| *it < second).collect());
+    losses.push(
+        ends.iter()
+            .copied()
+            .chain([second])
+            .filter(|it| *it <= second)
+            .collect(),
+    );
+    for lost in losses {
+        let kept = recorded().into_iter().enumerate();
+        let kept: Vec<(usize, Recorded)> =
+            kept.filter(|(index, _)| !lost.contains(index)).collect();
+        let before = kept
+            .iter()
+            .filter(|(index, it)| *index < second && it.hook != Hook::Event);
+        let before = before.count();
+        let calls: Vec<Recorded> = kept.into_iter().map(|(_, it)| it).collect();
+        // One of the last loss' events, "Confirm-rollout check … passed", still says that nothing is under way.
+        let (answers, _) = answers(&calls);
+        let of_second = &answers[before..];
+        assert!(
+            !of_second.contains(&"rollback 200".to_owned()),
+            "without {lost:?}: {answers:?}"
+        );
+    }
 }

@@ -179,8 +179,8 @@ fn a_record_that_cannot_be_read_says_so() {
         assert_eq!(Record::from_json(&kept), Err(expected));
     };
     check(
-        json!({"version": 2, "attempt": null, "history": [], "more": 1}),
-        FormError::Newer(2),
+        json!({"version": 3, "attempt": null, "history": [], "more": 1}),
+        FormError::Newer(3),
     );
     check(
         json!({"version": 1, "attempt": null, "history": [{"at": "2026-11-23T10:13:00Z", "hook": "x", "phase": "",
@@ -190,5 +190,17 @@ fn a_record_that_cannot_be_read_says_so() {
     let damaged = Record::from_json(&json!([]));
     assert!(matches!(damaged, Err(FormError::Damaged(_))), "{damaged:?}");
     let kept = Record::default().to_json();
-    assert_eq!(kept, json!({"version": 1, "attempt": null, "history": []}));
+    let nothing = json!({"version": 2, "attempt": null, "earlier": [], "history": []});
+    assert_eq!(kept, nothing);
+}
+
+#[test]
+fn a_record_of_the_form_before_is_read() {
+    let attempt = json!({"number": 3, "checksum": "v1", "run": "r", "openedAt": "2026-11-23T10:13:00Z", "trafficSince": null,
+        "lastIncrease": null, "isUnderWay": false, "measuredSince": null, "end": null, "closedAt": null});
+    let kept = json!({"version": 1, "attempt": attempt, "history": []});
+    let record = Record::from_json(&kept).expect("a record");
+    let attempt = record.attempt.as_ref().expect("an attempt");
+    assert_eq!((attempt.number, attempt.args.as_ref()), (3, None));
+    assert_eq!(Record::from_json(&record.to_json()), Ok(record));
 }

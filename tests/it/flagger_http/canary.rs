@@ -17,6 +17,8 @@ struct Flagger<'h> {
     served: Option<Served>,
     /// What was answered, but for the rounds in which nothing changed.
     answers: Vec<String>,
+    /// The hooks that this canary does not call, or whose calls never arrive.
+    lost: &'static [&'static str],
 }
 
 /// How a rollout came out, and the last thing that was said about it.
@@ -34,6 +36,7 @@ impl<'h> Flagger<'h> {
             house,
             served: Some(served),
             answers: Vec::new(),
+            lost: &[],
         }
     }
 
@@ -51,6 +54,9 @@ impl<'h> Flagger<'h> {
 
     /// Whether the answer is yes, and its text.
     async fn ask(&mut self, hook: &str, checksum: &str, phase: &str) -> (bool, String) {
+        if self.lost.contains(&hook) {
+            return (true, format!("{hook} was lost"));
+        }
         if matches!(self.house.kept, Stores::File(_)) {
             self.restart().await;
         }
@@ -72,7 +78,7 @@ impl<'h> Flagger<'h> {
         for _ in 0..MOST_ROUNDS {
             let (must_go_back, why) = self.ask("rollback", checksum, "Progressing").await;
             if must_go_back {
-                self.ask("post-rollout", checksum, "Failed").await;
+                self.fail(checksum).await;
                 return Outcome::RolledBack(why);
             }
             let hook = if weight == 0 {
@@ -82,7 +88,7 @@ impl<'h> Flagger<'h> {
             };
             let (is_good, why) = self.ask(hook, checksum, "Progressing").await;
             if !is_good {
-                self.ask("post-rollout", checksum, "Failed").await;
+                self.fail(checksum).await;
                 return Outcome::RolledBack(why);
             }
             if weight < 2 {
@@ -101,6 +107,12 @@ impl<'h> Flagger<'h> {
         panic!("no end after {MOST_ROUNDS} rounds: {:?}", self.answers);
     }
 
+    /// What Flagger says once a version goes back.
+    async fn fail(&mut self, checksum: &str) {
+        self.ask("event", checksum, "Failed").await;
+        self.ask("post-rollout", checksum, "Failed").await;
+    }
+
     async fn phase_of_newest(&self) -> String {
         let run = newest_run(self.served(), "reviews").await;
         let run = self.served().await_end(&run).await;
@@ -117,7 +129,15 @@ async fn check_healthy(house: &House) {
 
 /// For a service that is degraded for its first hour.
 async fn check_degraded_then_mended(house: &House) {
-    let mut flagger = Flagger::new(house).await;
+    check_without(house, &[]).await;
+}
+
+/// The same where calls of these hooks are lost.
+async fn check_without(house: &House, lost: &'static [&'static str]) {
+    let mut flagger = Flagger {
+        lost,
+        ..Flagger::new(house).await
+    };
     let outcome = flagger.roll_out("v1", "v2").await;
     let Outcome::RolledBack(why) = &outcome else {
         panic!("{outcome:?}: {:?}", flagger.answers)
@@ -159,4 +179,16 @@ async fn a_degraded_version_goes_back_and_is_tried_again() {
 async fn a_degraded_version_goes_back_by_a_service_that_restarts_before_every_call() {
     let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
     check_degraded_then_mended(&House::with_file(&setup)).await;
+}
+
+#[tokio::test]
+async fn a_version_is_tried_again_whichever_word_of_its_end_is_lost() {
+    for lost in [
+        &["post-rollout", "confirm-rollout"] as &[_],
+        &["event", "confirm-rollout"],
+        &["event", "post-rollout"],
+    ] {
+        let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
+        check_without(&House::with_file(&setup), lost).await;
+    }
 }

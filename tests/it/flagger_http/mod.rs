@@ -1,8 +1,10 @@
 //! Flagger's hooks over HTTP, as Flagger calls them.
 //!
 //! - `canary`: a whole rollout in Flagger's order of calls, a service that is started again between any two of them included.
+//! - `canaries`: what is kept of that, shown, deleted and forgotten; and what Prometheus sees of it.
 //! - `table`: every hook at every phase. `refusals`: calls that nobody should make.
 
+mod canaries;
 mod canary;
 mod refusals;
 mod table;

@@ -1,9 +1,15 @@
 //! Calls that nobody should make, and callers who may not make them: always a 4xx.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use skygate::domain::plan::SourcePlan;
+use skygate::domain::reading::{ErrorClass, Reading, SourceError};
+use skygate::ports::{MetricSource, Moment};
 
-use super::{House, assert_is_plain, body, call, keep_template};
+use super::table::keep_simple;
+use super::{House, assert_is_plain, body, call, keep_template, newest_run};
 use crate::harness::{Answer, Served, Setup, simulated};
 
 async fn check(served: &Served, path: &str, sent: &str, status: u16, expected: &str) {
@@ -42,8 +48,14 @@ async fn what_cannot_be_read() {
     }
     let long = of("phase", json!("a".repeat(2 << 20)));
     check(&served, "/flagger/rollout", &long, 413, "longer than").await;
+    // Where nobody answers, too: Flagger shows the body as it is.
+    for path in ["/flagger", "/flagger/", "/flagger/rollout/x"] {
+        check(&served, path, &good, 404, "nothing is at").await;
+    }
     let answer = served.get("/flagger/rollout").await;
-    assert_eq!(answer.status, 405, "{answer}");
+    assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
+    assert_is_plain(&answer);
+    assert_eq!(served.get("/flaggers").await.problem(), "not-found");
 }
 
 #[tokio::test]
@@ -59,9 +71,16 @@ async fn templates_and_arguments_that_are_wrong() {
     for hook in ["confirm-rollout", "pre-rollout", "rollout"] {
         let path = format!("/flagger/{hook}");
         let unknown = with(json!({ "template": "apdx", "args.service-name": "reviews" }));
-        check(&served, &path, &unknown, 403, "'apdx'").await;
+        let expected = "metadata.template: AnalysisTemplate 'apdx' not found";
+        check(&served, &path, &unknown, 403, expected).await;
+        let told = served.post(&path, unknown.as_str()).await.body;
+        assert!(!told.contains("service-name"), "{told}");
         let missing = with(json!({ "template": "apdex" }));
-        check(&served, &path, &missing, 403, "service-name").await;
+        let way_out = "put `args.service-name: VALUE` into the hook's metadata";
+        check(&served, &path, &missing, 403, way_out).await;
+        let strange = json!({ "template": "apdex", "args.service-name": "reviews", "args.x": "y" });
+        let expected = "metadata.args.x: no argument is named `x`";
+        check(&served, &path, &with(strange), 403, expected).await;
         let elsewhere = with(json!({ "template": "apdex", "namespace": "shop" }));
         check(&served, &path, &elsewhere, 403, "'apdex'").await;
     }
@@ -85,6 +104,60 @@ async fn an_oap_that_does_not_answer() {
     .await;
     assert_eq!(answer.status, 403, "{answer}");
     assert!(answer.body.contains("metric \"apdex\""), "{answer}");
+}
+
+/// Who asks again and again, and has been refused so far.
+#[derive(Debug)]
+struct Refused;
+
+#[async_trait::async_trait]
+impl MetricSource for Refused {
+    async fn read(&self, _: &SourcePlan, _: Moment) -> Reading {
+        std::future::pending().await
+    }
+
+    fn trouble(&self, _: &SourcePlan) -> Option<SourceError> {
+        Some(SourceError {
+            class: ErrorClass::Unreachable,
+            message: "the connection was refused".to_owned(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_oap_that_is_asked_in_vain() {
+    let served = Setup::asking(|_| Arc::new(Refused)).start().await;
+    keep_simple(&served).await;
+    let sent = body("reviews", "v1", "Initialized").to_string();
+    let path = "/flagger/confirm-rollout";
+    let expected = "metric \"a\": the connection was refused; it was asked again for 7s";
+    check(&served, path, &sent, 403, expected).await;
+}
+
+#[tokio::test]
+async fn other_arguments_than_an_attempt_was_begun_with() {
+    let served = Setup::saying("S").start().await;
+    keep_simple(&served).await;
+    let mut version = body("reviews", "v2", "Progressing");
+    call(&served, "pre-rollout", &version).await;
+    version["metadata"]["args.service-name"] = json!("ratings");
+    let expected = "not used: `args.service-name`, with which the attempt was not begun";
+    let sent = version.to_string();
+    check(&served, "/flagger/rollout", &sent, 200, expected).await;
+}
+
+#[tokio::test]
+async fn the_longest_names() {
+    let served = Setup::saying("S").start().await;
+    keep_simple(&served).await;
+    let long = "r".repeat(253);
+    let version = body(&long, "v2", "Progressing").to_string();
+    check(&served, "/flagger/pre-rollout", &version, 200, "begins").await;
+    let run = served.get(&newest_run(&served, &long).await).await.json();
+    let name = run["metadata"]["name"].as_str().expect("a name");
+    assert!(name.len() <= 253 && name.ends_with("-1"), "{name}");
+    let longer = body(&"r".repeat(254), "v2", "Progressing").to_string();
+    check(&served, "/flagger/pre-rollout", &longer, 400, "name is").await;
 }
 
 #[tokio::test]
@@ -121,5 +194,9 @@ async fn tokens() {
         assert_eq!(answer.status, status, "{place} {token}: {answer}");
         assert_is_plain(&answer);
         assert!(token.is_empty() || !answer.body.contains(token), "{answer}");
+        if place == "nowhere" {
+            let told = "put `token: TOKEN` into the hook's metadata";
+            assert!(answer.body.contains(told), "{answer}");
+        }
     }
 }

@@ -9,6 +9,12 @@ use crate::harness::{Served, Setup};
 /// A service whose source always says `letter`, and the template for it: nothing is measured before there is traffic.
 async fn saying(letter: &str) -> Served {
     let served = Setup::saying(letter).start().await;
+    keep_simple(&served).await;
+    served
+}
+
+/// Keeps that template.
+pub(super) async fn keep_simple(served: &Served) {
     let template = json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisTemplate",
@@ -30,8 +36,7 @@ async fn saying(letter: &str) -> Served {
             }],
         },
     });
-    keep(&served, &template).await;
-    served
+    keep(served, &template).await;
 }
 
 /// What each hook is answered about a version whose run is in some phase; each is asked about a canary of its own.

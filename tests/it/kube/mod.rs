@@ -5,6 +5,7 @@
 
 mod api;
 mod faults;
+mod stepping;
 mod stories;
 
 use std::io::Write as _;

@@ -1,5 +1,6 @@
 //! What holds for every rollout, whatever happens to it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,8 +10,8 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 use skygate::domain::measurement::Phase;
 use skygate::domain::rollout::{
-    Command, Effect, Event, HookPolicy, Posted, Promotion, Rollout, RolloutPhase, Settings, Step,
-    Version, Weight, step,
+    AnalysisKey, Command, Effect, Event, HookPolicy, Posted, Promotion, Rollout, RolloutPhase,
+    Settings, Step, Version, Weight, step,
 };
 use skygate::domain::run::RunId;
 
@@ -73,6 +74,10 @@ fn phases() -> impl Strategy<Value = Phase> {
     ])
 }
 
+fn documents() -> impl Strategy<Value = Document> {
+    select(vec![Document::Same, Document::Short, Document::Corrected])
+}
+
 pub(super) fn rollout(canary: &Value, settings: Settings) -> Rollout {
     let v1 = Some(Version::named("v1"));
     Rollout::new(
@@ -83,6 +88,17 @@ pub(super) fn rollout(canary: &Value, settings: Settings) -> Rollout {
         settings,
         at(0),
     )
+}
+
+/// What is given to be rolled out.
+#[derive(Clone, Copy, Debug)]
+enum Document {
+    /// What is being rolled out.
+    Same,
+    /// Other steps.
+    Short,
+    /// The steps as they were at first, and another analysis beside them, if any.
+    Corrected,
 }
 
 /// Something that happens to a rollout.
@@ -96,9 +112,11 @@ enum Op {
     Fail(prop::sample::Index),
     /// An answer to something that was asked long ago.
     Stray(u8),
+    /// Somebody edits the routes; `None`: out of their shape.
+    Edit(Option<u8>),
     See(bool, Phase, bool),
     Say(Command),
-    Begin(u8, bool),
+    Begin(u8, Document),
     /// What was saved last is found by somebody else.
     Crash,
     /// The same, but the last save was lost.
@@ -116,9 +134,10 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         40 => index().prop_map(Op::Answer),
         4 => index().prop_map(Op::Fail),
         2 => (0..=100u8).prop_map(Op::Stray),
+        4 => prop::option::of(0..=100u8).prop_map(Op::Edit),
         10 => (any::<bool>(), phases(), any::<bool>()).prop_map(|(a, b, c)| Op::See(a, b, c)),
         8 => commands().prop_map(Op::Say),
-        2 => (1..5u8, any::<bool>()).prop_map(|(a, b)| Op::Begin(a, b)),
+        3 => (1..5u8, documents()).prop_map(|(a, b)| Op::Begin(a, b)),
         4 => Just(Op::Crash),
         4 => Just(Op::CrashUnsaved),
         1 => (0..100u64).prop_map(Op::Blind),
@@ -130,7 +149,10 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 /// A rollout, what was saved of it, and who else wants something of it.
 struct World {
+    canary: Value,
     rollout: Rollout,
+    /// What the service was asked for, by its idempotency key.
+    asked: BTreeMap<String, String>,
     saved: [Value; 2],
     settings: Settings,
     now: Timestamp,
@@ -143,7 +165,9 @@ impl World {
         let rollout = rollout(canary, settings.clone());
         let record = rollout.to_record();
         let mut world = Self {
+            canary: canary.clone(),
             rollout,
+            asked: BTreeMap::new(),
             saved: [record.clone(), record],
             settings,
             now: at(0),
@@ -202,6 +226,9 @@ impl World {
             Op::Stray(percent) => self.tell(Event::Routed {
                 weight: weight(*percent),
             }),
+            Op::Edit(percent) => self.tell(Event::Displaced {
+                found: percent.map(weight),
+            }),
             Op::See(is_background, phase, evidence) => {
                 let analysis = if *is_background {
                     &self.rollout.background
@@ -226,11 +253,19 @@ impl World {
                     seen: None,
                 }));
             }
-            Op::Begin(version, is_short) => {
-                let spec = if *is_short {
-                    spec(&json!({"steps": [{"setWeight": 50}, {"pause": {"duration": 1}}]}))
-                } else {
-                    self.rollout.spec.clone()
+            Op::Begin(version, document) => {
+                let spec = match document {
+                    Document::Same => self.rollout.spec.clone(),
+                    Document::Short => {
+                        spec(&json!({"steps": [{"setWeight": 50}, {"pause": {"duration": 1}}]}))
+                    }
+                    Document::Corrected => {
+                        let mut canary = self.canary.clone();
+                        if let Some(templates) = canary.pointer_mut("/analysis/templates") {
+                            *templates = json!([{"templateName": "latency"}]);
+                        }
+                        spec(&canary)
+                    }
                 };
                 let version = Version::named(format!("v{version}"));
                 self.tell(Event::Begun { spec, version });
@@ -252,7 +287,18 @@ impl World {
         }
     }
 
+    /// The service is asked for an analysis: by one key it is never asked for two.
+    fn ask(&mut self, key: &AnalysisKey) {
+        let request = self.rollout.request(key).expect("it is wanted");
+        let body = format!("{request:?}");
+        let before = self.asked.entry(request.idempotency_key);
+        assert_eq!(before.or_insert_with(|| body.clone()), &body);
+    }
+
     fn answer(&mut self, effect: Effect, is_well: bool) -> Option<Event> {
+        if let Effect::StartAnalysis { key } = &effect {
+            self.ask(key);
+        }
         Some(match effect {
             Effect::SetWeight { weight, .. } if is_well => Event::Routed { weight },
             Effect::SetWeight { .. } => Event::Unroutable {

@@ -8,6 +8,7 @@ mod field_paths;
 mod laws;
 mod outcomes;
 mod reading;
+mod revising;
 mod stored;
 mod stories;
 mod tree;

@@ -3,8 +3,10 @@
 use serde_json::json;
 use skygate::domain::measurement::{Decided, Explanation, Measurement, Phase, Side};
 use skygate::domain::reading::{Point, PointKind, Series};
+use skygate::domain::rollout::desk::Letter;
 use skygate::domain::rollout::{
-    Command, Event, Latest, MetricSummary, RunSummary, Settings, Version, draw,
+    Around, Command, Event, HookPolicy, Latest, MetricSummary, Posted, RunSummary, Settings,
+    Stepping, Version, draw,
 };
 use skygate::domain::run::RunId;
 
@@ -33,8 +35,29 @@ fn run(name: &str, phase: Phase, metrics: Vec<MetricSummary>) -> RunSummary {
     }
 }
 
+fn with(stage: &Stage, runs: &[RunSummary], waiting: &[Letter], stepping: Stepping<'_>) -> String {
+    let around = Around {
+        runs,
+        waiting,
+        stepping,
+    };
+    draw(&stage.rollout, &around, stage.now)
+}
+
+fn letter(command: Command, by: &str, seconds: i64) -> Letter {
+    Letter {
+        posted: Posted {
+            number: 1,
+            command,
+            seen: None,
+        },
+        by: by.to_owned(),
+        at: at(seconds),
+    }
+}
+
 fn shown(stage: &Stage, runs: &[RunSummary]) -> String {
-    draw(&stage.rollout, runs, &[], stage.now)
+    with(stage, runs, &[], Stepping::Here)
 }
 
 #[test]
@@ -205,16 +228,104 @@ fn in_trouble_and_out_of_sight() {
 #[test]
 fn a_pause_that_somebody_has_just_ended_is_one_no_more() {
     let stage = Stage::new(&json!({"steps": [{"pause": {}}]}), Settings::default());
-    let shown = draw(&stage.rollout, &[], &[Command::Promote], stage.now);
-    let head: Vec<&str> = shown.lines().take(4).collect();
+    let by = Stepping::By {
+        holder: "host/17/ab",
+        seen_at: at(-4),
+    };
+    let promote = [letter(Command::Promote, "", -2)];
+    let shown = with(&stage, &[], &promote, by);
+    let head: Vec<&str> = shown.lines().take(6).collect();
     insta::assert_snapshot!(head.join("\n"), @r"
     Name:            reviews
     Namespace:       bookinfo
     Status:          ◌ Progressing
     Message:         waiting for rollout to unpause
+    Stepper:         host/17/ab, seen 4s ago
+    Waiting:         promote (posted 2s ago)
     ");
-    let shown = draw(&stage.rollout, &[], &[Command::Abort], stage.now);
+    let shown = with(&stage, &[], &[letter(Command::Abort, "", 0)], by);
     assert!(shown.contains("Status:          ॥ Paused\n"), "{shown}");
+}
+
+/// The lines above the strategy.
+fn head(shown: &str) -> String {
+    let head = shown
+        .lines()
+        .take_while(|line| !line.starts_with("Strategy"));
+    head.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nobody_steps_it_and_that_is_said() {
+    let mut stage = Stage::new(&json!({"steps": [{"pause": {}}]}), Settings::default());
+    stage.pass(100);
+    let waiting = [
+        letter(Command::Promote, "jane", 88),
+        letter(Command::Pause, "", 97),
+    ];
+    insta::assert_snapshot!(head(&with(&stage, &[], &waiting, Stepping::Nobody)), @r"
+    Name:            reviews
+    Namespace:       bookinfo
+    Status:          ॥ Paused
+    Message:         CanaryPauseStep
+    Stepper:         none, nothing moves: run `skygate rollout run -f …`
+    Waiting:         promote (posted 12s ago by jane)
+                     pause (posted 3s ago)
+    ");
+    // One that is over needs nobody, until somebody wants something of it.
+    stage.say(Command::Abort);
+    let over = with(&stage, &[], &[], Stepping::Nobody);
+    assert!(!over.contains("Stepper:"), "{over}");
+    let over = with(
+        &stage,
+        &[],
+        &[letter(Command::Retry, "", 99)],
+        Stepping::Nobody,
+    );
+    assert!(
+        over.contains("Stepper:         none, nothing moves"),
+        "{over}"
+    );
+}
+
+#[test]
+fn a_lack_of_evidence_says_what_ends_it() {
+    let mut stage = Stage::new(&canary(), Settings::default());
+    stage.say(Command::Promote);
+    let shown = shown(&stage, &[]);
+    insta::assert_snapshot!(head(&shown), @r"
+    Name:            reviews
+    Namespace:       bookinfo
+    Status:          ॥ Paused
+    Message:         NoEvidence
+                     nothing good was measured yet: it goes on once that is, or with `rollout promote`
+    ");
+}
+
+#[test]
+fn what_a_failed_hook_said_at_last_is_shown() {
+    let mut stage = Stage::new(
+        &json!({"steps": [{"setWeight": 20}]}),
+        Settings {
+            hook: Some(HookPolicy {
+                tries: 1,
+                ..HookPolicy::default()
+            }),
+            abort_when_blind: None,
+        },
+    );
+    stage.hook_ends(false, "1\n2\n3\n4\n5\nno quota\nasked for 3");
+    insta::assert_snapshot!(head(&shown(&stage, &[])), @r"
+    Name:            reviews
+    Namespace:       bookinfo
+    Status:          ✖ Degraded
+    Message:         PromotionFailed: the on-promote hook failed (try 1 of 1): asked for 3
+    Hook said:       3
+                     4
+                     5
+                     no quota
+                     asked for 3
+    ");
 }
 
 #[test]

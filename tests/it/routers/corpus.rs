@@ -68,6 +68,7 @@ pub(crate) fn traffic_of(case: &Value) -> Traffic {
                 ..Choice::default()
             },
         }],
+        takes_routes: false,
     }
 }
 

@@ -18,7 +18,7 @@ async fn the_seeds_manifest_keeps_its_form() {
     assert_eq!(
         difference(&before, &manifest.text()),
         [
-            "+      skygate.io/fence: \"bookinfo/reviews-rollout=7\"",
+            "+      skygate.io/fence: \"bookinfo/reviews-rollout=7@http.0\"",
             "-        weight: 100",
             "+        weight: 90",
             "-        weight: 0",
@@ -36,7 +36,7 @@ async fn the_seeds_manifest_keeps_its_form() {
     assert_eq!(manifest.set(0, 8).await, Ok(Shifted::Written));
     assert_eq!(
         difference(&before, &manifest.text()),
-        ["+      skygate.io/fence: \"bookinfo/reviews-rollout=8\""]
+        ["+      skygate.io/fence: \"bookinfo/reviews-rollout=8@http.0\""]
     );
     assert_eq!(manifest.names(), ["mesh.yaml"]);
 }
@@ -50,7 +50,7 @@ async fn what_was_taken_back_unsaved_is_given_back_by_nobody_who_does_not_know()
         ..shift(0, 7)
     };
     assert_eq!(manifest.router.set(&unsaved).await, Ok(Shifted::Written));
-    let mark = "skygate.io/fence: \"bookinfo/reviews-rollout=7/taken-back\"";
+    let mark = "skygate.io/fence: \"bookinfo/reviews-rollout=7/taken-back@http.0\"";
     assert!(manifest.text().contains(mark), "{}", manifest.text());
     let taken_back = manifest.text();
     for fence in [7, 8] {
@@ -100,7 +100,7 @@ spec:
         r#"# mesh of reviews
 kind: VirtualService # the routes
 apiVersion: "networking.istio.io/v1beta1"
-metadata: {name: 'reviews', labels: {"istio.io/rev": tsb}, annotations: {skygate.io/fence: "bookinfo/reviews-rollout=3"}}   
+metadata: {name: 'reviews', labels: {"istio.io/rev": tsb}, annotations: {skygate.io/fence: "bookinfo/reviews-rollout=3@http.main"}}   
 spec:
     # one route
     http:
@@ -120,31 +120,31 @@ spec:
     // Weights that are missing, null or empty; annotations that are empty; others beside.
     check(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations: # none yet\nspec:\n  http:\n  - route:\n    - destination:\n        host: reviews\n        subset: stable # old\n\n    # next\n    - destination: {host: reviews, subset: canary}\n      weight: ~\n    timeout: 5s\n",
-        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations: {skygate.io/fence: \"bookinfo/reviews-rollout=3\"} # none yet\nspec:\n  http:\n  - route:\n    - destination:\n        host: reviews\n        subset: stable # old\n      weight: 80\n\n    # next\n    - destination: {host: reviews, subset: canary}\n      weight: 20\n    timeout: 5s\n",
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations: {skygate.io/fence: \"bookinfo/reviews-rollout=3@http.0\"} # none yet\nspec:\n  http:\n  - route:\n    - destination:\n        host: reviews\n        subset: stable # old\n      weight: 80\n\n    # next\n    - destination: {host: reviews, subset: canary}\n      weight: 20\n    timeout: 5s\n",
     )
     .await;
     check(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  annotations:\n    note: |\n      two\n      lines\n  name: reviews\nspec:\n  http:\n  - route:\n    - {destination: {host: reviews, subset: stable}}\n    - {destination: {host: reviews, subset: canary}, weight: }\n",
-        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  annotations:\n    note: |\n      two\n      lines\n    skygate.io/fence: \"bookinfo/reviews-rollout=3\"\n  name: reviews\nspec:\n  http:\n  - route:\n    - {destination: {host: reviews, subset: stable}, weight: 80}\n    - {destination: {host: reviews, subset: canary}, weight: 20 }\n",
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  annotations:\n    note: |\n      two\n      lines\n    skygate.io/fence: \"bookinfo/reviews-rollout=3@http.0\"\n  name: reviews\nspec:\n  http:\n  - route:\n    - {destination: {host: reviews, subset: stable}, weight: 80}\n    - {destination: {host: reviews, subset: canary}, weight: 20 }\n",
     )
     .await;
 
     // Windows' line ends, a byte order mark, several documents, another rollout's fence.
     check(
         "\u{feff}kind: Deployment\r\n---\r\napiVersion: networking.istio.io/v1\r\nkind: VirtualService\r\nmetadata:\r\n  name: reviews\r\n  annotations: {skygate.io/fence: 'a/b=9'}\r\nspec:\r\n  http:\r\n  - route:\r\n    - destination: {host: r, subset: stable}\r\n    - destination: {host: r, subset: canary}\r\n...\r\n# end\r\n",
-        "\u{feff}kind: Deployment\r\n---\r\napiVersion: networking.istio.io/v1\r\nkind: VirtualService\r\nmetadata:\r\n  name: reviews\r\n  annotations: {skygate.io/fence: \"a/b=9,bookinfo/reviews-rollout=3\"}\r\nspec:\r\n  http:\r\n  - route:\r\n    - destination: {host: r, subset: stable}\r\n      weight: 80\r\n    - destination: {host: r, subset: canary}\r\n      weight: 20\r\n...\r\n# end\r\n",
+        "\u{feff}kind: Deployment\r\n---\r\napiVersion: networking.istio.io/v1\r\nkind: VirtualService\r\nmetadata:\r\n  name: reviews\r\n  annotations: {skygate.io/fence: \"a/b=9,bookinfo/reviews-rollout=3@http.0\"}\r\nspec:\r\n  http:\r\n  - route:\r\n    - destination: {host: r, subset: stable}\r\n      weight: 80\r\n    - destination: {host: r, subset: canary}\r\n      weight: 20\r\n...\r\n# end\r\n",
     )
     .await;
 
     // A destination that is neither version's goes, with the comment on its lines; the comment above it stays.
     check(
-        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations:\n    skygate.io/fence: bookinfo/reviews-rollout=2\nspec:\n  http:\n  - route:\n    # an experiment - over\n    -\n      destination: {host: r, subset: v1} # gone\n      weight: 10\n    - destination: {host: r, subset: stable}\n      weight: 90\n    - destination: {host: r, subset: canary}\n    - destination: {host: r, subset: v9}\n      weight: 1\n      headers:\n        request: {}\n# end\n",
-        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations:\n    skygate.io/fence: \"bookinfo/reviews-rollout=3\"\nspec:\n  http:\n  - route:\n    # an experiment - over\n    - destination: {host: r, subset: stable}\n      weight: 80\n    - destination: {host: r, subset: canary}\n      weight: 20\n# end\n",
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations:\n    skygate.io/fence: bookinfo/reviews-rollout=2@http.0\nspec:\n  http:\n  - route:\n    # an experiment - over\n    -\n      destination: {host: r, subset: v1} # gone\n      weight: 10\n    - destination: {host: r, subset: stable}\n      weight: 90\n    - destination: {host: r, subset: canary}\n    - destination: {host: r, subset: v9}\n      weight: 1\n      headers:\n        request: {}\n# end\n",
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations:\n    skygate.io/fence: \"bookinfo/reviews-rollout=3@http.0\"\nspec:\n  http:\n  - route:\n    # an experiment - over\n    - destination: {host: r, subset: stable}\n      weight: 80\n    - destination: {host: r, subset: canary}\n      weight: 20\n# end\n",
     )
     .await;
     check(
         "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, annotations: {}}, spec: {http: [{route: [{destination: {host: x}, weight: 1}, {destination: {host: r, subset: stable}, weight: 99}, {weight: 0, destination: {host: r, subset: canary}}, {destination: {host: y}, weight: 2},]}]}}\n",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, annotations: {skygate.io/fence: \"bookinfo/reviews-rollout=3\"}}, spec: {http: [{route: [{destination: {host: r, subset: stable}, weight: 80}, {weight: 20, destination: {host: r, subset: canary}},]}]}}\n",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, annotations: {skygate.io/fence: \"bookinfo/reviews-rollout=3@http.0\"}}, spec: {http: [{route: [{destination: {host: r, subset: stable}, weight: 80}, {weight: 20, destination: {host: r, subset: canary}},]}]}}\n",
     )
     .await;
 }
@@ -153,17 +153,17 @@ spec:
 async fn json_stays_json() {
     check(
         "{\n\t\"apiVersion\": \"networking.istio.io/v1\", \"kind\": \"VirtualService\",\n\t\"metadata\": {\n\t\t\"name\": \"reviews\"\n\t},\n\t\"spec\": {\"http\": [{\"route\": [\n\t\t{\n\t\t\t\"destination\": {\"host\": \"r\", \"subset\": \"stable\"}\n\t\t},\n\t\t{\"destination\": {\"host\": \"r\", \"subset\": \"canary\"}, \"weight\": 0}\n\t]}]}\n}",
-        "{\n\t\"apiVersion\": \"networking.istio.io/v1\", \"kind\": \"VirtualService\",\n\t\"metadata\": {\n\t\t\"name\": \"reviews\",\n\t\t\"annotations\": {\"skygate.io/fence\": \"bookinfo/reviews-rollout=3\"}\n\t},\n\t\"spec\": {\"http\": [{\"route\": [\n\t\t{\n\t\t\t\"destination\": {\"host\": \"r\", \"subset\": \"stable\"},\n\t\t\t\"weight\": 80\n\t\t},\n\t\t{\"destination\": {\"host\": \"r\", \"subset\": \"canary\"}, \"weight\": 20}\n\t]}]}\n}",
+        "{\n\t\"apiVersion\": \"networking.istio.io/v1\", \"kind\": \"VirtualService\",\n\t\"metadata\": {\n\t\t\"name\": \"reviews\",\n\t\t\"annotations\": {\"skygate.io/fence\": \"bookinfo/reviews-rollout=3@http.0\"}\n\t},\n\t\"spec\": {\"http\": [{\"route\": [\n\t\t{\n\t\t\t\"destination\": {\"host\": \"r\", \"subset\": \"stable\"},\n\t\t\t\"weight\": 80\n\t\t},\n\t\t{\"destination\": {\"host\": \"r\", \"subset\": \"canary\"}, \"weight\": 20}\n\t]}]}\n}",
     )
     .await;
     check(
         r#"{"apiVersion":"networking.istio.io/v1","kind":"VirtualService","metadata":{"name":"reviews","annotations":{}},"spec":{"http":[{"route":[{"destination":{"host":"r","subset":"stable"},"weight":100},{"destination":{"host":"r","subset":"canary"},"weight":null}]}]}}"#,
-        r#"{"apiVersion":"networking.istio.io/v1","kind":"VirtualService","metadata":{"name":"reviews","annotations":{"skygate.io/fence": "bookinfo/reviews-rollout=3"}},"spec":{"http":[{"route":[{"destination":{"host":"r","subset":"stable"},"weight":80},{"destination":{"host":"r","subset":"canary"},"weight":20}]}]}}"#,
+        r#"{"apiVersion":"networking.istio.io/v1","kind":"VirtualService","metadata":{"name":"reviews","annotations":{"skygate.io/fence": "bookinfo/reviews-rollout=3@http.0"}},"spec":{"http":[{"route":[{"destination":{"host":"r","subset":"stable"},"weight":80},{"destination":{"host":"r","subset":"canary"},"weight":20}]}]}}"#,
     )
     .await;
 }
 
-const HEAD: &str = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations: {skygate.io/fence: \"bookinfo/reviews-rollout=3\"}\n";
+const HEAD: &str = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: reviews\n  annotations: {skygate.io/fence: \"bookinfo/reviews-rollout=3@http.0\"}\n";
 
 #[tokio::test]
 async fn anchors_are_edited_where_that_touches_nothing_else() {
@@ -177,8 +177,9 @@ async fn anchors_are_edited_where_that_touches_nothing_else() {
         ),
     )
     .await;
+    let head = HEAD.replace("@http.0", "@http.a+http.b");
     let shared = format!(
-        "{HEAD}spec:\n  http:\n  - route: &split\n    - destination: {{host: r, subset: stable}}\n      weight: 100\n    - destination: {{host: r, subset: canary}}\n      weight: 0\n    name: a\n  - route: *split\n    name: b\n"
+        "{head}spec:\n  http:\n  - route: &split\n    - destination: {{host: r, subset: stable}}\n      weight: 100\n    - destination: {{host: r, subset: canary}}\n      weight: 0\n    name: a\n  - route: *split\n    name: b\n"
     );
     let mut both = traffic(subsets());
     both.virtual_services[0].choice.http = vec!["a".to_owned(), "b".to_owned()];
@@ -251,7 +252,7 @@ async fn what_can_not_be_edited_stays_as_it_is() {
     )
     .await;
     check(
-        format!("{}spec:\n{route}", HEAD.replace("bookinfo/reviews-rollout=3", "mine")),
+        format!("{}spec:\n{route}", HEAD.replace("bookinfo/reviews-rollout=3@http.0", "mine")),
         ask,
         "`mesh.yaml`, line 1: the annotation `skygate.io/fence` holds `mine`; `NAMESPACE/ROLLOUT=NUMBER` was expected. Remove it if no other stepper is at work",
     )
@@ -467,6 +468,6 @@ async fn a_writer_may_be_killed_at_any_moment() {
     assert_eq!(manifest.names(), ["mesh.yaml"]);
     assert_eq!(
         difference(&original, &manifest.text()),
-        ["+      skygate.io/fence: \"bookinfo/reviews-rollout=9\""]
+        ["+      skygate.io/fence: \"bookinfo/reviews-rollout=9@http.0\""]
     );
 }

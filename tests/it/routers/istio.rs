@@ -45,7 +45,7 @@ async fn nothing_is_sent_where_nothing_changes() {
 
     let written = api.virtual_service("reviews");
     let fence = &written["metadata"]["annotations"][FENCE_ANNOTATION];
-    assert_eq!(fence, "bookinfo/reviews-rollout=7");
+    assert_eq!(fence, "bookinfo/reviews-rollout=7@http.0");
     assert_eq!(
         written["spec"]["http"][0]["fault"],
         json!({"odd": [1.5, null]})

@@ -65,6 +65,7 @@ pub(crate) fn traffic(versions: Versions) -> Traffic {
             name: named("reviews"),
             choice: Choice::default(),
         }],
+        takes_routes: false,
     }
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn shift(percent: u8, fence: u64) -> Shift {
         revision: "v2".to_owned(),
         step: 0,
         is_unsaved: false,
+        is_last: false,
         change: 1,
     }
 }

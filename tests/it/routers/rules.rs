@@ -15,6 +15,7 @@ fn with(versions: Versions, choice: Choice) -> Traffic {
             name: named("reviews"),
             choice,
         }],
+        takes_routes: false,
     }
 }
 
@@ -235,7 +236,8 @@ fn a_newer_fence_stops_everything() {
 
     let change = set(&object, 20, 7).expect("it can be");
     change.apply(&mut object);
-    let annotations = json!({"a": "b", FENCE_ANNOTATION: "x/y=99,bookinfo/reviews-rollout=7"});
+    let annotations =
+        json!({"a": "b", FENCE_ANNOTATION: "x/y=99,bookinfo/reviews-rollout=7@http.0"});
     assert_eq!(object["metadata"]["annotations"], annotations);
     assert_eq!(traffic.fence(&object), Ok(Some(7)));
 
@@ -251,4 +253,94 @@ fn a_newer_fence_stops_everything() {
     // A new lease leaves its number even where the weights are right.
     let change = set(&object, 20, 8).expect("it can be");
     assert!(change.edits.is_empty() && change.annotation.is_some());
+}
+
+/// Two rollouts of one VirtualService that has two routes.
+fn rivals() -> (Traffic, Traffic, Value) {
+    let on = |name: &str, route: &str| {
+        let mut traffic = with(
+            subsets(),
+            Choice {
+                http: vec![route.to_owned()],
+                ..Choice::default()
+            },
+        );
+        name.clone_into(&mut traffic.owner.namespace);
+        traffic
+    };
+    let object = virtual_service(&json!([
+        {"name": "a, b", "route": destinations(100, 0)},
+        {"name": "c", "route": destinations(100, 0)},
+    ]));
+    (on("one", "a, b"), on("two", "a, b"), object)
+}
+
+fn moved(traffic: &Traffic, object: &Value, percent: u8, fence: u64) -> Result<Value, RouteError> {
+    let routed = &traffic.virtual_services[0];
+    let change = traffic.change(object, routed, weight(percent), fence)?;
+    let mut edited = object.clone();
+    change.apply(&mut edited);
+    Ok(edited)
+}
+
+#[test]
+fn two_rollouts_never_move_one_route() {
+    let (one, two, object) = rivals();
+    let object = moved(&one, &object, 20, 7).expect("it is free");
+    let refused = RouteError::Occupied {
+        other: "one/reviews-rollout".to_owned(),
+        number: 7,
+        route: "http.a%2c%20b".to_owned(),
+    };
+    assert_eq!(moved(&two, &object, 10, 9), Err(refused.clone()));
+    let routed = &two.virtual_services[0];
+    assert_eq!(two.observe(&object, routed), Err(refused.clone()));
+    assert_eq!(two.finish(&object, routed, 9), Err(refused));
+    // Another route of the same object is nobody's.
+    let mut beside = two.clone();
+    beside.virtual_services[0].choice.http = vec!["c".to_owned()];
+    let object = moved(&beside, &object, 30, 9).expect("it is another route");
+    assert_eq!(weights(&object, "http"), json!([[80, 20], [70, 30]]));
+    assert_eq!(one.fence(&object), Ok(Some(7)));
+    let again = one.change(&object, &one.virtual_services[0], weight(20), 7);
+    assert!(again.expect("it is its own").is_nothing());
+}
+
+#[test]
+fn a_route_is_free_once_its_rollout_has_ended() {
+    let (one, two, object) = rivals();
+    let mut object = moved(&one, &object, 20, 7).expect("it is free");
+    let change = one.finish(&object, &one.virtual_services[0], 7);
+    change.expect("it is its own").apply(&mut object);
+    assert_eq!(weights(&object, "http")[0], json!([100, 0]));
+    let object = moved(&two, &object, 10, 9).expect("it is free again");
+    // Late steppers of the one that has ended are kept away as before; and so is its next one, until the other has ended.
+    let late = moved(&one, &object, 20, 6).expect_err("it is too old");
+    assert!(
+        matches!(late, RouteError::Fenced { found: 7, .. }),
+        "{late}"
+    );
+    let next = moved(&one, &object, 20, 8).expect_err("it is another's");
+    assert!(
+        matches!(next, RouteError::Occupied { number: 9, .. }),
+        "{next}"
+    );
+}
+
+#[test]
+fn a_route_can_be_taken_from_a_rollout_that_is_gone() {
+    let (one, mut two, object) = rivals();
+    let object = moved(&one, &object, 20, 7).expect("it is free");
+    two.takes_routes = true;
+    assert_eq!(
+        two.observe(&object, &two.virtual_services[0]),
+        Ok(Some(weight(20)))
+    );
+    let object = moved(&two, &object, 10, 9).expect("it is taken");
+    // Whoever was thought gone finds itself refused.
+    let refused = moved(&one, &object, 20, 7).expect_err("it is another's");
+    assert!(matches!(refused, RouteError::Occupied { .. }), "{refused}");
+    // Whoever follows needs no flag.
+    two.takes_routes = false;
+    moved(&two, &object, 30, 10).expect("it is its own");
 }

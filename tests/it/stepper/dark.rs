@@ -253,3 +253,65 @@ async fn an_interrupt_aborts_without_the_service_in_bounded_time() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_it_in_the_dark_is_told_once() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &ten_steps(), "v2", dead_man(10));
+    let mut scenes = stepper.stage.subscribe();
+    let seen = async {
+        let mut histories: Vec<Vec<(u8, String)>> = Vec::new();
+        loop {
+            scenes.changed().await.expect("it is still there");
+            let scene = scenes.borrow_and_update().clone().expect("a scene");
+            if scene.away.is_none() {
+                if histories.is_empty() {
+                    continue;
+                }
+                return histories;
+            }
+            let history = scene.rollout.history.iter();
+            histories.push(
+                history
+                    .map(|it| (it.weight.percent(), it.message.clone()))
+                    .collect(),
+            );
+        }
+    };
+    let (ended, histories) =
+        tokio::join!(play_away(&world, &stepper, Duration::from_mins(30)), seen);
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+    for pair in histories.windows(2) {
+        assert!(pair[1].starts_with(&pair[0]), "{pair:?}");
+    }
+    let last = histories.last().expect("it was dark");
+    let of_abort = last
+        .iter()
+        .filter(|(_, message)| message.contains("out of sight"));
+    let weights: Vec<u8> = of_abort.map(|(weight, _)| *weight).collect();
+    assert_eq!(weights, [20, 0], "aborted, and then taken back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_before_its_turn_never_counts_as_an_abort() {
+    for (on_interrupt, is_held) in [(OnInterrupt::Hold, true), (OnInterrupt::Abort, false)] {
+        let world = World::saying("S");
+        world.perils.service_is_away(true);
+        let mut stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+        stepper.orders.on_interrupt = on_interrupt;
+        let (interrupt, interrupts) = mpsc::channel(1);
+        let (stopped, ()) = tokio::join!(within(stepper.run(interrupts)), async {
+            world.clock.sleep(Duration::from_secs(5)).await;
+            interrupt.send(()).await.expect("it listens");
+        });
+        if is_held {
+            assert_eq!(stopped, Ok(Ended::Held));
+        } else {
+            assert!(
+                matches!(stopped, Err(StepperError::NotAborted(_))),
+                "{stopped:?}"
+            );
+        }
+        assert!(world.roads.weights().is_empty());
+    }
+}

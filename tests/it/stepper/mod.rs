@@ -1,9 +1,11 @@
 //! The stepper's loop. But for the original use case there are no sockets: the runtime's time is paused and runs by itself.
 
 mod dark;
+mod editing;
 mod fencing;
 mod killing;
 mod people;
 mod promoting;
+mod restoring;
 mod seed;
 mod world;

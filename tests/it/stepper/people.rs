@@ -106,6 +106,44 @@ async fn a_retry_begins_anew_with_a_new_analysis() {
     assert_eq!(names, ["reviews-v2-1", "reviews-v2-1.1"]);
 }
 
+/// What went wrong was the document: once that is corrected, a retry has to measure by what it says now.
+#[tokio::test(start_paused = true)]
+async fn a_retry_takes_the_document_as_it_is_by_then() {
+    let world = World::saying("S");
+    let mut canary = ten_steps();
+    canary["analysis"]["templates"][0]["templateName"] = json!("missing");
+    let stepper = world.stepper("a", &canary, "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+
+    // Nobody has said yet that it is to be tried again.
+    let stepper = world.stepper("b", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+    world.want(Command::Retry, None).await.expect("a retry");
+    let stepper = world.stepper("c", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    let runs = world.runs().await;
+    assert_eq!(runs.len(), 1, "the first was refused");
+    assert_eq!(runs[0].name, "reviews-v2-1.1");
+}
+
+/// The retry may come before the correction.
+#[tokio::test(start_paused = true)]
+async fn a_correction_counts_for_a_retry_that_waits() {
+    let world = World::saying("S");
+    let mut canary = ten_steps();
+    canary["analysis"]["templates"][0]["templateName"] = json!("missing");
+    let stepper = world.stepper("a", &canary, "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+    world.want(Command::Retry, None).await.expect("a retry");
+    let stepper = world.stepper("b", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_promotion_skips_everything() {
     let world = World::saying("S");

@@ -13,7 +13,7 @@ use skygate::domain::rollout::{
 use skygate::hooks::CommandHook;
 use skygate::ports::{Clock, Hook};
 use skygate::routers::file::FileRouter;
-use skygate::stepper::{Ended, OnInterrupt, Orders, RemoteService, Stepper, StepperError};
+use skygate::stepper::{Ended, Orders, RemoteService, Stepper, StepperError};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
@@ -85,17 +85,11 @@ impl Bookinfo {
             )) as Arc<dyn Hook>),
             clock: self.clock(),
             orders: Orders {
-                namespace: REVIEWS.namespace.to_owned(),
-                holder: holder.to_owned(),
-                spec: Some(spec),
-                version: Some(Version::named(version)),
-                stable: None,
-                is_initial: false,
                 settings: Settings {
                     hook: Some(HookPolicy::default()),
-                    abort_when_blind: None,
+                    ..Settings::default()
                 },
-                on_interrupt: OnInterrupt::Hold,
+                ..Orders::new(REVIEWS.namespace, holder, spec, Version::named(version))
             },
             stage: watch::Sender::new(None),
         }

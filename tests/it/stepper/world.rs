@@ -18,11 +18,12 @@ use skygate::domain::rollout::{
 use skygate::domain::run::{Command as RunCommand, Run, RunId};
 use skygate::engine::{Desks, DesksError, Engine};
 use skygate::ports::{
-    Clock, Hook, HookAnswer, HookCall, Inserted, MetricSource, Observed, RequestKey, RouterError,
-    RunQuery, Shift, Shifted, Store, TrafficRouter,
+    Change, Clock, Expected, Hook, HookAnswer, HookCall, Inserted, MetricSource, Observed,
+    RecordKey, RecordKind, Records, RequestKey, RouterError, RunQuery, Shift, Shifted, Store,
+    TrafficRouter,
 };
 use skygate::stepper::{
-    Ended, Look, OnInterrupt, Orders, Scene, Service, ServiceError, Sheet, Stepper, StepperError,
+    Ended, Look, Orders, Scene, Service, ServiceError, Sheet, Stepper, StepperError,
 };
 use skygate::store::MemoryStore;
 use tokio::sync::{Notify, mpsc, watch};
@@ -104,6 +105,10 @@ pub(super) struct Roads {
     fence: Mutex<u64>,
     /// Whether traffic was taken back by somebody who could not save it.
     is_taken_back: AtomicBool,
+    /// How the traffic is; `None`: as no rollout leaves it.
+    now: Mutex<Option<Weight>>,
+    /// Whether nobody can tell how it is.
+    pub(super) is_opaque: AtomicBool,
 }
 
 impl Roads {
@@ -131,6 +136,16 @@ impl Roads {
         set.iter().map(|(_, shift)| shift.clone()).collect()
     }
 
+    /// Somebody edits them by hand.
+    pub(super) fn edit(&self, weight: Option<Weight>) {
+        *self.now.lock().expect("as it should be") = weight;
+    }
+
+    /// How they are.
+    pub(super) fn now(&self) -> Option<Weight> {
+        *self.now.lock().expect("as it should be")
+    }
+
     /// Somebody else writes with this fence.
     pub(super) fn fence_off(&self, fence: u64) {
         *self.fence.lock().expect("as it should be") = fence;
@@ -140,7 +155,20 @@ impl Roads {
 #[async_trait]
 impl TrafficRouter for Roads {
     async fn observe(&self) -> Result<Observed, RouterError> {
-        Ok(Observed::default())
+        if self.is_opaque.load(Ordering::SeqCst) {
+            return Ok(Observed::default());
+        }
+        if self.perils.roads_away.load(Ordering::SeqCst) {
+            return Err(RouterError::Unreachable {
+                what: "no way to the roads".to_owned(),
+                after: None,
+            });
+        }
+        let fence = *self.fence.lock().expect("as it should be");
+        Ok(Observed {
+            canary: self.now(),
+            fence: (fence > 0).then_some(fence),
+        })
     }
 
     async fn set(&self, shift: &Shift) -> Result<Shifted, RouterError> {
@@ -164,6 +192,7 @@ impl TrafficRouter for Roads {
             }
             self.is_taken_back.store(shift.is_unsaved, Ordering::SeqCst);
             *fence = shift.fence;
+            self.edit(Some(shift.canary));
             let now = self.clock.now();
             self.set
                 .lock()
@@ -234,6 +263,8 @@ impl World {
                 set: Mutex::default(),
                 fence: Mutex::default(),
                 is_taken_back: AtomicBool::new(false),
+                now: Mutex::default(),
+                is_opaque: AtomicBool::new(false),
             }),
             hook: Arc::new(Errand {
                 perils: Arc::clone(&perils),
@@ -271,14 +302,8 @@ impl World {
             hook: hook.then(|| Arc::clone(&self.hook) as Arc<dyn Hook>),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             orders: Orders {
-                namespace: NAMESPACE.to_owned(),
-                holder: holder.to_owned(),
-                spec: Some(spec(canary)),
-                version: Some(Version::named(version)),
-                stable: None,
-                is_initial: false,
                 settings,
-                on_interrupt: OnInterrupt::Hold,
+                ..Orders::new(NAMESPACE, holder, spec(canary), Version::named(version))
             },
             stage: watch::Sender::new(None),
         }
@@ -309,6 +334,18 @@ impl World {
             |desk: &mut Desk, now: Timestamp, _: Timestamp| desk.post(command, seen, "jane", now);
         let (_, letter) = self.desks.change(NAMESPACE, NAME, change).await?;
         Ok(letter.posted.number)
+    }
+
+    /// The service is started anew without what it had stored.
+    pub(super) async fn forget(&self) {
+        let key = RecordKey::new(RecordKind::Rollout, NAMESPACE, NAME);
+        let change = Change {
+            key,
+            expected: Expected::Anything,
+            body: None,
+        };
+        let forgotten = self.store.change(&[change], self.clock.now()).await;
+        forgotten.expect("a store");
     }
 
     pub(super) async fn desk(&self) -> Desk {
@@ -410,7 +447,7 @@ fn sheet(desk: &Desk) -> Sheet {
         tag: tag(desk),
         record: desk.record.clone(),
         lease: desk.lease.clone(),
-        waiting: desk.waiting().map(|letter| letter.posted).collect(),
+        waiting: desk.waiting().cloned().collect(),
     }
 }
 
@@ -450,7 +487,9 @@ impl Service for Door {
         loop {
             self.perils.reach()?;
             let kept = self.desks.read(NAMESPACE, NAME).await.expect("a store");
-            let desk = kept.expect("a rollout").desk;
+            let desk = kept
+                .ok_or_else(|| ServiceError::Gone("no rollout".to_owned()))?
+                .desk;
             if tag(&desk) != seen {
                 return Ok(sheet(&desk));
             }
@@ -477,6 +516,10 @@ impl Service for Door {
         self.clock.sleep(Duration::from_secs(slowness)).await;
         self.perils.pass().await;
         Ok(tag(&desk))
+    }
+
+    async fn restore(&self) -> Result<(), ServiceError> {
+        self.perils.reach()
     }
 
     async fn start(&self, request: &AnalysisRequest<'_>) -> Result<Run, ServiceError> {

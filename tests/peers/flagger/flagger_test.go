@@ -149,6 +149,7 @@ func (f *flagger) advance() {
 	}
 	hook := flaggerv1.RolloutHook
 	if f.Status.CanaryWeight == 0 {
+		f.tell("Starting canary analysis for reviews.bookinfo")
 		hook = flaggerv1.PreRolloutHook
 	}
 	if !f.ask(hook, flaggerv1.CanaryPhaseProgressing) {
@@ -177,6 +178,9 @@ func (f *flagger) advance() {
 
 func (f *flagger) end(phase flaggerv1.CanaryPhase) {
 	f.Status.Phase = phase
+	if phase == flaggerv1.CanaryPhaseFailed {
+		f.tell("Canary failed! Scaling down reviews.bookinfo")
+	}
 	if !f.ask(flaggerv1.PostRolloutHook, phase) {
 		f.t.Errorf("after the rollout: %s", f.reason)
 	}

@@ -44,6 +44,7 @@ impl RolloutSpec {
             },
             versions: istio.versions.clone(),
             virtual_services: istio.virtual_services.iter().filter_map(routed).collect(),
+            takes_routes: false,
         })
     }
 }

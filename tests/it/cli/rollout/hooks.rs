@@ -234,3 +234,31 @@ fn git_says_where_it_finds_no_image() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn a_hook_sees_no_credentials() {
+    let house = House::with_steps("{setWeight: 50}");
+    let mut run = house.run(&["--revision", "v2", "--on-promote", "env > seen"]);
+    let secrets = [
+        ("SKYGATE_TOKEN", "hunter2-token"),
+        ("SKYGATE_SECRET_OAP_TOKEN", "hunter2-secret"),
+        ("SKYGATE_SECRETS", "/hunter2-folder"),
+        ("SKYGATE_OAP_TOKEN_FILE", "/hunter2-oap"),
+        ("SKYGATE_WEBHOOK_SECRET", "hunter2-webhook"),
+    ];
+    run.envs(secrets)
+        .env("KUBECONFIG", "/home/jane/.kube/config");
+    let ended = finish(run, "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let seen = house.read("seen");
+    assert!(!seen.contains("hunter2"), "{seen}");
+    for (name, _) in secrets {
+        assert!(!seen.contains(name), "{name}: {seen}");
+    }
+    // What its own tools need it has.
+    assert!(
+        seen.contains("KUBECONFIG=/home/jane/.kube/config\n"),
+        "{seen}"
+    );
+    assert!(seen.contains("SKYGATE_ROLLOUT_REVISION=v2\n"), "{seen}");
+}

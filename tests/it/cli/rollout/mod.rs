@@ -2,6 +2,7 @@
 
 mod hooks;
 mod input;
+mod looking;
 mod stories;
 
 use std::fs;
@@ -17,7 +18,7 @@ use super::process::{Ended, Follow, Running, command, finish};
 struct House {
     folder: TempDir,
     url: String,
-    _service: Running,
+    service: Running,
 }
 
 impl House {
@@ -28,19 +29,24 @@ impl House {
 
     /// The same where more than the steps is said.
     fn with_canary(canary: &str) -> Self {
-        let service = command(&["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
-        let service = Running::start(service, Follow::Stdout);
-        let url = service.line_with("http://");
+        let (service, url) = service("127.0.0.1:0");
         let folder = tempfile::tempdir().expect("a folder");
         let routes = "api/examples/rollout/routes.yaml";
         fs::copy(routes, folder.path().join("routes.yaml")).expect("an example");
         let house = Self {
             folder,
             url,
-            _service: service,
+            service,
         };
         house.write("rollout.yaml", &rollout(canary));
         house
+    }
+
+    /// Kills the service and starts it anew, without what it had stored.
+    fn forget(&mut self) {
+        self.service.kill();
+        let address = self.url.strip_prefix("http://").expect("an address");
+        (self.service, _) = service(address);
     }
 
     fn path(&self) -> &Path {
@@ -96,6 +102,17 @@ impl House {
         assert_eq!(got.code, Some(0), "{got:?}");
         serde_json::from_str(&got.stdout).expect("JSON")
     }
+}
+
+/// A service without a file for its store, and where it is. The OAP that it knows never answers.
+fn service(listen: &str) -> (Running, String) {
+    let oap = "http://oap.istio-system:12800=http://127.0.0.1:1";
+    let args = [
+        "serve", "--listen", listen, "--store", "memory:", "--oap", oap,
+    ];
+    let service = Running::start(command(&args), Follow::Stdout);
+    let url = service.line_with("http://");
+    (service, url)
 }
 
 fn rollout(canary: &str) -> String {

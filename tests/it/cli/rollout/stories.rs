@@ -218,6 +218,23 @@ fn a_hook_that_fails_leaves_the_canary_with_all_traffic() {
 }
 
 #[test]
+fn a_version_goes_on_whether_its_image_is_told_again_or_not() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    for version in [
+        ["--image", "here/reviews:v2"],
+        ["--revision", "v2"],
+        ["--image", "here/reviews:v2"],
+    ] {
+        let more = [&version[..], &["--timeout", "1s"]].concat();
+        let ended = finish(house.run(&more), "");
+        assert_eq!(ended.code, Some(5), "{version:?}: {ended:?}");
+        let kept = house.kept();
+        assert_eq!(kept["revision"], 1, "{version:?}");
+        assert_eq!(kept["image"], "here/reviews:v2", "{version:?}");
+    }
+}
+
+#[test]
 fn the_first_version_ever_is_stable_at_once() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
     let ended = finish(house.run(&["--revision", "v1", "--initial"]), "");
@@ -239,4 +256,32 @@ fn it_is_watched_from_elsewhere() {
     watch.signal("INT");
     assert_eq!(watch.end().0, Some(130));
     assert_eq!(run.end().0, Some(1));
+}
+
+#[test]
+fn a_service_that_lost_all_it_kept_gets_it_back() {
+    let mut house = House::with_canary(
+        "steps: [{setWeight: 10}, {pause: {}}, {setWeight: 20}, {pause: {}}]
+      analysis: {startingStep: 2, templates: [{templateName: apdex}], args: [{name: service-name, value: x}]}",
+    );
+    let template = std::fs::read_to_string("api/examples/apdex.yaml").expect("an example");
+    house.write("apdex.yaml", &template);
+    let run = house.run(&["-f", "apdex.yaml", "--revision", "v2"]);
+    let run = Running::start(run, Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    house.forget();
+    run.line_within(
+        A_LEASE,
+        "the service had lost this rollout, and has it back",
+    );
+    let said = house.done(&["promote"]);
+    assert!(said.stdout.ends_with("promote (number 1)\n"), "{said:?}");
+    run.line_with("weight 20: Paused");
+    // Its template is there again too: the analysis is not refused.
+    let phase = || house.kept()["rollout"]["background"]["phase"].clone();
+    let begun = (0..100).map(|_| phase()).find(|phase| phase != "Pending");
+    assert_eq!(begun, Some("Running".into()));
+    assert_eq!(house.done(&["abort"]).code, Some(0));
+    assert_eq!(run.end().0, Some(1));
+    assert_eq!(house.weights(), (100, 0));
 }

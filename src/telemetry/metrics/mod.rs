@@ -1,10 +1,11 @@
 //! Every family that Prometheus collects, named once.
 //!
 //! `analysis_run_*` have the names of Argo Rollouts' controller. Runs come and go, so nothing is labelled by them: a run is counted
-//! under its namespace and its name, which is that of its templates, and from a certain number of those on as `other`.
+//! under its namespace and its name, which is that of its templates, or that of its canary and template without the number of an
+//! attempt, and from a certain number of those on as `other`. What is counted under a name goes some time after the last run of it.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+mod sets;
+
 use std::time::Duration;
 
 use http::Method;
@@ -12,14 +13,14 @@ use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use tokio::time::Instant;
 
+use self::sets::Sets;
+use crate::domain::flagger::counted_as;
 use crate::domain::measurement::Phase;
 use crate::domain::reading::ErrorClass;
-use crate::domain::run::Run;
+use crate::domain::run::{Run, RunId};
 use crate::ports::{Observer, Tally};
-
-/// So many different sets of labels that callers choose are told apart.
-const MOST_SETS: usize = 500;
 
 /// What stands for the others.
 const OTHER: &str = "other";
@@ -194,7 +195,7 @@ impl Metrics {
 
     /// A metric was read, or could not be.
     pub(super) fn read(&self, server: &str, error: Option<ErrorClass>, took: Duration) {
-        let server = self.sets.either(&[server], server, OTHER);
+        let server = if self.sets.has(server) { server } else { OTHER };
         self.oap_reads
             .with_label_values(&[server])
             .observe(took.as_secs_f64());
@@ -219,10 +220,8 @@ impl Metrics {
 
     /// Counts an end of `run` in `phase`, as often as it came.
     fn count_end(&self, run: &Run, phase: Phase, ends: u64) {
-        let (namespace, name) = (run.namespace.as_str(), run.name.as_str());
-        let known = self.sets.has(&[namespace, name]);
-        let (namespace, name) = if known {
-            (namespace, name)
+        let (namespace, name) = if self.sets.has_run(run) {
+            (run.namespace.as_str(), counted_as(run))
         } else {
             (OTHER, OTHER)
         };
@@ -233,15 +232,31 @@ impl Metrics {
 
     fn show(&self, run: &Run, index: usize) {
         let (metric, state) = (&run.plan.metrics[index], &run.metrics[index]);
-        let (namespace, name) = (run.namespace.as_str(), run.name.as_str());
-        if !self.sets.has(&[namespace, name, &metric.name]) {
+        let dry_run = if metric.dry_run { "true" } else { "false" };
+        if !self.sets.has_metric(run, &metric.name, dry_run) {
             return;
         }
-        let dry_run = if metric.dry_run { "true" } else { "false" };
+        let (namespace, name) = (run.namespace.as_str(), counted_as(run));
         for phase in Phase::ALL {
             let labels = [namespace, name, &metric.name, dry_run, phase.name()];
             let value = i64::from(phase == state.phase);
             self.run_metric_phase.with_label_values(&labels).set(value);
+        }
+    }
+
+    /// Leaves out what is counted under names that no run has had for a while.
+    fn drop_idle(&self) {
+        for gone in self.sets.take_idle(Instant::now()) {
+            let (namespace, name) = (gone.namespace.as_str(), gone.name.as_str());
+            // What was never counted cannot be left out, and need not be.
+            for phase in Phase::ALL {
+                let labels = [namespace, name, phase.name()];
+                let _ = self.runs_ended.remove_label_values(&labels);
+                for (metric, dry_run) in &gone.metrics {
+                    let labels = [namespace, name, metric, dry_run, phase.name()];
+                    let _ = self.run_metric_phase.remove_label_values(&labels);
+                }
+            }
         }
     }
 }
@@ -266,29 +281,10 @@ impl Observer for Metrics {
             self.show(run, index);
         }
     }
-}
 
-/// The sets of labels that are told apart.
-#[derive(Debug, Default)]
-struct Sets(Mutex<HashSet<String>>);
-
-impl Sets {
-    /// Whether this set is one of them. It becomes one while there is room.
-    fn has(&self, labels: &[&str]) -> bool {
-        let set = labels.join("\u{0}");
-        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sets.contains(&set) {
-            return true;
-        }
-        let has_room = sets.len() < MOST_SETS;
-        if has_room {
-            sets.insert(set);
-        }
-        has_room
-    }
-
-    fn either<'a>(&self, labels: &[&str], known: &'a str, other: &'a str) -> &'a str {
-        if self.has(labels) { known } else { other }
+    fn forgotten(&self, runs: &[RunId]) {
+        self.sets.forget(runs, Instant::now());
+        self.drop_idle();
     }
 }
 
@@ -358,15 +354,5 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} in {text}");
         }
-    }
-
-    #[test]
-    fn labels_that_callers_choose_are_bounded() {
-        let sets = Sets::default();
-        for i in 0..2 * MOST_SETS {
-            assert_eq!(sets.has(&["a", &i.to_string()]), i < MOST_SETS);
-        }
-        assert!(sets.has(&["a", "0"]));
-        assert_eq!(sets.either(&["b"], "b", OTHER), OTHER);
     }
 }
