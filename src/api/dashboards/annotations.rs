@@ -16,7 +16,7 @@ use crate::api::problem::Problem;
 use crate::api::rendering::Written;
 use crate::api::runs::list::{cursor, described, written};
 use crate::domain::fault::{listed, shown};
-use crate::domain::flagger;
+use crate::domain::flagger::{self, CLUSTER_SCOPE};
 use crate::domain::rollout::Transition;
 use crate::domain::rollout::desk::Desk;
 use crate::domain::run::RunId;
@@ -314,7 +314,7 @@ fn canary(wanted: &Wanted, record: &Record) -> Result<Vec<(Timestamp, Annotation
     let mut parts = key.name.splitn(3, '/');
     let name = parts.next().unwrap_or_default();
     let template = match (parts.next(), parts.next()) {
-        (Some("clustertemplates"), Some(template)) => Some(format!("clustertemplates/{template}")),
+        (Some(CLUSTER_SCOPE), Some(template)) => Some(format!("{CLUSTER_SCOPE}/{template}")),
         (_, template) => template.map(ToOwned::to_owned),
     };
     if !wanted.is_wanted(name, template.as_deref()) {
