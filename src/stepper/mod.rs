@@ -21,6 +21,7 @@ mod play;
 mod remote;
 mod scene;
 mod service;
+mod takeover;
 mod tasks;
 
 use std::sync::Arc;

@@ -1,13 +1,12 @@
-//! One stepper's hold on a rollout: take it over, then hear, step, save, act.
+//! One stepper's hold on a rollout, once it has taken it over: hear, step, save, act.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::dark::{ABORT_WITHIN, Dark};
 use super::scene::{Away, Scene};
@@ -15,15 +14,12 @@ use super::service::{Look, ServiceError, Sheet};
 use super::tasks::{Report, Scope, Seen, Tasks};
 use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
 use crate::domain::rollout::desk::Letter;
-use crate::domain::rollout::{Difference, Effect, Event, Outcome, Rollout, Weight, step};
+use crate::domain::rollout::{Effect, Event, Outcome, Rollout, Weight, step};
 use crate::domain::run::RunId;
 use crate::ports::{Observed, RouterError};
 
 /// The wait before the service is asked for news again after it could not tell any, in real time.
 const NEWS_RETRY: Duration = Duration::from_secs(1);
-
-/// For how long after its last answer a service cannot have given the lease to anybody else: as long as one lasts.
-const A_LEASE: Duration = Duration::from_secs(30);
 
 /// What a stepper holds.
 pub(super) struct Play<'s> {
@@ -37,7 +33,7 @@ pub(super) struct Play<'s> {
     /// The rollout as it was last saved; `None`: it was not read yet.
     pub(super) rollout: Option<Rollout>,
     /// The tag that the next save follows.
-    saved: String,
+    pub(super) saved: String,
     /// The tag of what was heard last.
     heard: String,
     /// Until when an abort may take that an interrupt asked for; `None`: there was none.
@@ -134,135 +130,6 @@ impl<'s> Play<'s> {
                 }
             }
         }
-    }
-
-    /// Sees to a lease that the service knows no more, which it says in the words `why`.
-    ///
-    /// One that knows nothing of the rollout at all has lost what it kept. It gets that back, under a new lease, from whoever stepped the
-    /// rollout last: whoever finds its own number in the routes, or has heard of the service since no lease could have ended. Any other
-    /// lease is another stepper's. Where the service is away once more, that is for whoever reads the record next to find out.
-    async fn put_back(&mut self, why: String) -> Result<(), StepperError> {
-        let stepper = self.stepper;
-        if self.rollout.is_none() {
-            return Err(StepperError::Lost(why));
-        }
-        match stepper.service.read().await {
-            Err(ServiceError::Gone(_)) => {}
-            Err(ServiceError::Away(_)) => return Ok(()),
-            Ok(_) | Err(_) => return Err(StepperError::Lost(why)),
-        }
-        let forgotten = |why: String| Err(StepperError::Forgotten(why));
-        match stepper.router.observe().await {
-            Ok(Observed {
-                fence: Some(found), ..
-            }) if found > self.fence => {
-                return forgotten(format!(
-                    "the routes have the number {found} of a later lease, and ours is {}",
-                    self.fence
-                ));
-            }
-            Ok(Observed { fence: Some(_), .. }) => {}
-            Ok(Observed { fence: None, .. }) => {
-                let silence = stepper.clock.now().duration_since(self.sighted_at);
-                let silence = Duration::try_from(silence).unwrap_or_default();
-                if silence > stepper.clock.lasting(A_LEASE) {
-                    return forgotten(format!(
-                        "it was last seen at {}, and the router cannot tell whether another stepper was at work since",
-                        self.sighted_at.strftime("%H:%M:%SZ")
-                    ));
-                }
-            }
-            Err(error) => return forgotten(format!("and the routes cannot be read: {error}")),
-        }
-        let lease = match stepper.service.take(&stepper.orders.holder).await {
-            Ok(lease) => lease,
-            Err(ServiceError::Away(_)) => return Ok(()),
-            Err(error) => return Err(StepperError::Lost(error.to_string())),
-        };
-        if lease.fence <= self.fence {
-            return forgotten(format!(
-                "its new lease has the number {}, and the one before had {}: are there two clocks?",
-                lease.fence, self.fence
-            ));
-        }
-        info!(
-            lease.fence,
-            "the service had lost this rollout: it gets it back, under the lease {}", lease.fence
-        );
-        self.fence = lease.fence;
-        if let Err(error) = stepper.service.restore().await {
-            // The analysis that misses it says so.
-            warn!(%error, "not all that the rollout needs could be given back");
-        }
-        Ok(())
-    }
-
-    /// Reads the record, takes in what happened meanwhile, and saves that.
-    async fn take_over(&mut self, blind_since: Option<Timestamp>) -> Result<(), Halt> {
-        let stepper = self.stepper;
-        let sheet = match stepper.service.read().await {
-            Err(ServiceError::Gone(why)) => return Err(StepperError::Lost(why).into()),
-            read => read?,
-        };
-        let now = stepper.clock.now();
-        let orders = &stepper.orders;
-        let read = sheet.record.as_ref().map(Rollout::from_record);
-        let read = read.transpose().map_err(StepperError::from)?;
-        let is_lost = read.is_none() && self.rollout.is_some();
-        let mut rollout = match read.as_ref().or(self.rollout.as_ref()) {
-            Some(rollout) => rollout.clone(),
-            None => orders.first(now).ok_or(StepperError::NothingToDo)?,
-        };
-        let mut feed = |event| {
-            let before = rollout.clone();
-            rollout = step(before, event, now).0;
-        };
-        if is_lost {
-            feed(Event::Restored);
-        }
-        if let Some(since) = blind_since {
-            feed(Event::Blind { since });
-        }
-        feed(Event::TakenOver(orders.settings.clone()));
-        feed(Event::Sighted);
-        self.kept.iter().cloned().for_each(&mut feed);
-        let version = orders.version.as_ref().unwrap_or(&rollout.revision.version);
-        let spec = orders.spec.as_ref().unwrap_or(&rollout.spec);
-        let (version, spec) = (version.clone(), Arc::clone(spec));
-        let begun = Event::Begun {
-            spec: Arc::clone(&spec),
-            version: version.clone(),
-        };
-        // A retry takes what the document says now; another version is not for the commands.
-        if rollout.compare(&spec, &version) == Ok(Difference::None) {
-            rollout = step(rollout, begun.clone(), now).0;
-        }
-        for letter in &sheet.waiting {
-            rollout = step(rollout, Event::Command(letter.posted), now).0;
-        }
-        // Whoever wants something that is not for now is told so, and nothing is done for anybody else.
-        if self.rollout.is_none()
-            && let Err(why) = rollout.compare(&spec, &version)
-        {
-            let version = version.name;
-            return Err(StepperError::Refused { version, why }.into());
-        }
-        rollout = step(rollout, begun, now).0;
-
-        self.saved.clone_from(&sheet.tag);
-        let is_changed = read.as_ref() != Some(&rollout);
-        if !is_lost {
-            self.rollout = read;
-        }
-        if is_changed {
-            self.save(rollout).await?;
-        }
-        self.kept.clear();
-        self.hear_of(&sheet)?;
-        self.listen(Duration::ZERO);
-        self.tasks.keep(&stepper.service, self.fence);
-        self.act();
-        Ok(())
     }
 
     /// Hears, steps, saves and acts while the service answers.
@@ -432,7 +299,7 @@ impl<'s> Play<'s> {
         Ok(())
     }
 
-    async fn save(&mut self, rollout: Rollout) -> Result<(), Halt> {
+    pub(super) async fn save(&mut self, rollout: Rollout) -> Result<(), Halt> {
         let record = rollout.to_record();
         let service = &self.stepper.service;
         self.saved = service.save(self.fence, &self.saved, &record).await?;
@@ -444,7 +311,7 @@ impl<'s> Play<'s> {
     }
 
     /// Makes what is under way match what is outstanding, and shows how things are.
-    fn act(&mut self) {
+    pub(super) fn act(&mut self) {
         let Some(rollout) = &self.rollout else {
             return;
         };
@@ -491,7 +358,7 @@ impl<'s> Play<'s> {
     }
 
     /// What people want by `sheet`, as events.
-    fn hear_of(&mut self, sheet: &Sheet) -> Result<Vec<Event>, StepperError> {
+    pub(super) fn hear_of(&mut self, sheet: &Sheet) -> Result<Vec<Event>, StepperError> {
         if let Some(lease) = sheet.lease.as_ref().filter(|it| it.fence > self.fence) {
             let (holder, fence) = (&lease.holder, lease.fence);
             let why = format!(
@@ -508,7 +375,7 @@ impl<'s> Play<'s> {
             .collect())
     }
 
-    fn listen(&mut self, after: Duration) {
+    pub(super) fn listen(&mut self, after: Duration) {
         let seen = self.heard.clone();
         self.tasks.listen(&self.stepper.service, seen, after);
     }
