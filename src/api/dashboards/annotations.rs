@@ -14,21 +14,18 @@ use crate::api::App;
 use crate::api::extract::Parameters;
 use crate::api::problem::Problem;
 use crate::api::rendering::Written;
-use crate::api::runs::list::{cursor, described, written};
+use crate::api::runs::list::{cursor, described, rows, written};
 use crate::domain::fault::{listed, shown};
 use crate::domain::flagger::{self, CLUSTER_SCOPE};
 use crate::domain::rollout::Transition;
 use crate::domain::rollout::desk::Desk;
-use crate::domain::run::RunId;
+use crate::domain::run::{Run, RunId};
 use crate::ports::{Cursor, Record, RecordKind, RunQuery};
 use crate::wire::Annotation;
 
 /// How many rows a page has, and how many it may have.
 const PAGE: usize = 500;
 const LONGEST_PAGE: usize = 1_000;
-
-/// So many runs are read at a time, since each may be large.
-const RUNS_AT_A_TIME: usize = 20;
 
 /// So many rollouts are read at a time.
 const RECORDS_AT_A_TIME: usize = 100;
@@ -206,24 +203,10 @@ type Moments = fn(&Wanted, &Record) -> Result<Vec<(Timestamp, Annotation)>, Stri
 
 impl Page {
     async fn runs(&mut self, app: &App) -> Result<(), Problem> {
-        let mut query = self.wanted.runs.clone();
-        let mut left = query.limit;
-        loop {
-            query.limit = left.min(RUNS_AT_A_TIME);
-            let runs = app.ports.store.list(&query).await?;
-            let rows = runs
-                .iter()
-                .map(|run| (Cursor::of(run), Annotation::of_run(run)));
-            self.rows.extend(rows);
-            left -= runs.len();
-            let Some(last) = runs
-                .last()
-                .filter(|_| runs.len() == query.limit && left > 0)
-            else {
-                return Ok(());
-            };
-            query.after = Some(Cursor::of(last));
-        }
+        let query = self.wanted.runs.clone();
+        let row = |run: &Run| (Cursor::of(run), Annotation::of_run(run));
+        self.rows.extend(rows(app, query, row).await?);
+        Ok(())
     }
 
     /// Takes what `moments` finds in all records of `kind`. One that can't be read is left out, and logged.

@@ -16,7 +16,7 @@ use crate::api::App;
 use crate::api::extract::Parameters;
 use crate::api::problem::Problem;
 use crate::api::rendering::Written;
-use crate::api::runs::list::{described, phases};
+use crate::api::runs::list::{RUNS_AT_A_TIME, described, phases};
 use crate::domain::fault::shown;
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::plan::MetricPlan;
@@ -29,8 +29,7 @@ use crate::wire::MeasurementRow;
 const PAGE: usize = 1_000;
 const LONGEST_PAGE: usize = 5_000;
 
-/// So many runs are read at a time, since each may be large, and for one page at most.
-const RUNS_AT_A_TIME: usize = 20;
+/// So many runs are looked through for one page at most.
 const MOST_RUNS: usize = 500;
 
 /// A page of measurements.

@@ -18,13 +18,16 @@ use crate::api::problem::Problem;
 use crate::api::rendering::Written;
 use crate::domain::fault::shown;
 use crate::domain::measurement::Phase;
-use crate::domain::run::RunId;
-use crate::ports::{Cursor, RunQuery};
+use crate::domain::run::{Run, RunId};
+use crate::ports::{Cursor, RunQuery, StoreError};
 use crate::wire::RunRow;
 
 /// How many rows a page has, and how many it may have.
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 500;
+
+/// So many runs are read at a time, since each may be large.
+pub(in crate::api) const RUNS_AT_A_TIME: usize = 20;
 
 /// A page of runs, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,13 +74,35 @@ pub(in crate::api) async fn list(
     let limit = query.limit;
     // One more says whether there is another page.
     query.limit += 1;
-    let runs = app.ports.store.list(&query).await?;
-    let next = (runs.len() > limit).then(|| written(&Cursor::of(&runs[limit - 1])));
+    let mut rows = rows(&app, query, |run| (Cursor::of(run), RunRow::new(run))).await?;
+    let next = (rows.len() > limit).then(|| written(&rows[limit - 1].0));
+    rows.truncate(limit);
     let page = RunPage {
-        items: runs.iter().take(limit).map(RunRow::new).collect(),
+        items: rows.into_iter().map(|(_, row)| row).collect(),
         next,
     };
     Ok(Written::of(&page).answer(StatusCode::OK))
+}
+
+/// What `row` makes of the runs that `query` describes, newest first. No more of them than [`RUNS_AT_A_TIME`] are held at once.
+pub(in crate::api) async fn rows<R>(
+    app: &App,
+    mut query: RunQuery,
+    row: impl Fn(&Run) -> R,
+) -> Result<Vec<R>, StoreError> {
+    let most = query.limit;
+    let mut rows = Vec::new();
+    loop {
+        query.limit = RUNS_AT_A_TIME.min(most - rows.len());
+        let runs = app.ports.store.list(&query).await?;
+        rows.extend(runs.iter().map(&row));
+        match runs.last() {
+            Some(last) if runs.len() == query.limit && rows.len() < most => {
+                query.after = Some(Cursor::of(last));
+            }
+            Some(_) | None => return Ok(rows),
+        }
+    }
 }
 
 /// The runs that the parameters describe which every list of them takes.
