@@ -46,8 +46,10 @@ pub(super) struct ServiceArgs {
 /// Where a service listens unless it is told otherwise.
 pub(super) const NEARBY: &str = "http://127.0.0.1:8480";
 
-/// For how long a stepper asks again before it holds the service for away.
+/// For how long a stepper asks again before it holds the service for away, and for how long it waits for one answer: a service that hangs
+/// must not keep it from anything for longer than a lease can wait.
 const STEPPERS_PATIENCE: Duration = Duration::from_secs(5);
+const STEPPERS_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What holds a token where no file does.
 const TOKEN: &str = "SKYGATE_TOKEN";
@@ -68,10 +70,10 @@ impl ServiceArgs {
 
     /// The service that the flags name; `None` where they name none.
     pub(super) fn open(&self) -> Result<Option<Remote>, Failure> {
-        self.opened(None)
+        self.opened(|_| {})
     }
 
-    fn opened(&self, absence: Option<Absence>) -> Result<Option<Remote>, Failure> {
+    fn opened(&self, adapt: impl FnOnce(&mut Options)) -> Result<Option<Remote>, Failure> {
         let Some(url) = &self.server else {
             return Ok(None);
         };
@@ -79,7 +81,7 @@ impl ServiceArgs {
         options.token = self.token()?;
         options.ca_bundle = self.server_ca.as_deref().map(prepare::file).transpose()?;
         options.patience = self.patience.unwrap_or(options.patience);
-        options.absence = absence;
+        adapt(&mut options);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let client = Client::new(&options, Arc::clone(&clock)).map_err(Failure::usage)?;
         Ok(Some(Remote { client, clock }))
@@ -88,11 +90,11 @@ impl ServiceArgs {
     /// The same for a command that does nothing without one, and says so where it is away.
     pub(super) fn required(&self) -> Result<Remote, Failure> {
         let absence = Absence::new(|why| tell(&format!("{why}; it is asked again")));
-        self.needed(Some(absence))
+        self.needed(|options| options.absence = Some(absence))
     }
 
-    fn needed(&self, absence: Option<Absence>) -> Result<Remote, Failure> {
-        self.opened(absence)?.ok_or_else(|| {
+    fn needed(&self, adapt: impl FnOnce(&mut Options)) -> Result<Remote, Failure> {
+        self.opened(adapt)?.ok_or_else(|| {
             Failure::usage(anyhow!("no service is named"))
                 .hint("--server URL names one, or the variable SKYGATE_SERVER")
         })
@@ -100,12 +102,10 @@ impl ServiceArgs {
 
     /// The same for a stepper: a service that is away is soon known to be, for then the weight is held, and that is shown.
     pub(super) fn for_a_stepper(&self) -> Result<Remote, Failure> {
-        let patience = self.patience.unwrap_or(STEPPERS_PATIENCE);
-        let hasty = Self {
-            patience: Some(patience.min(STEPPERS_PATIENCE)),
-            ..self.clone()
-        };
-        hasty.needed(None)
+        self.needed(|options| {
+            options.patience = options.patience.min(STEPPERS_PATIENCE);
+            options.timeout = options.timeout.min(STEPPERS_TIMEOUT);
+        })
     }
 
     fn token(&self) -> Result<Option<Token>, Failure> {

@@ -35,6 +35,7 @@ pub mod judge;
 pub mod assess;
 pub mod metric_run;
 pub mod run;
+pub mod run_name;
 pub mod verdict;
 
 pub mod flagger;

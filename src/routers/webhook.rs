@@ -14,7 +14,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -24,13 +23,6 @@ use crate::ports::{Clock, Observed, RouterError, Shift, Shifted, TrafficRouter};
 use crate::webhook::{Answer, Sender, WebhookError, message_id};
 
 pub use crate::webhook::{SigningKeys, WebhookOptions};
-
-/// For how long a shift is sent again, on our clock.
-const RETRY_FOR: Duration = Duration::from_secs(30);
-
-/// The first wait between two tries and the longest; each is twice the one before it.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Sends the weights to a URL.
 pub struct WebhookRouter {
@@ -90,23 +82,14 @@ impl WebhookRouter {
         ))
     }
 
-    async fn send(&self, id: &str, body: &Value) -> Result<(), Trouble> {
-        let answer = self.sender.post(id, self.clock.now(), body).await;
-        let answer = answer.map_err(|what| Trouble::Later { what, after: None })?;
-        if answer.status.is_success() {
-            return Ok(());
-        }
-        Err(self.refused(answer))
-    }
-
-    fn refused(&self, answer: Answer) -> Trouble {
+    fn refused(&self, answer: Answer) -> RouterError {
         let Answer {
             status,
             after,
             said,
             shown: answered,
         } = answer;
-        let error = match status.as_u16() {
+        match status.as_u16() {
             409 => {
                 let found = serde_json::from_str(&said).ok();
                 let found = found.and_then(|answer: Value| answer.get("fence")?.as_u64());
@@ -118,12 +101,10 @@ impl WebhookRouter {
                     found,
                 }
             }
-            408 | 425 | 429 | 500.. => {
-                return Trouble::Later {
-                    what: answered,
-                    after,
-                };
-            }
+            408 | 425 | 429 | 500.. => RouterError::Unreachable {
+                what: answered,
+                after,
+            },
             300..=399 => RouterError::Invalid(format!(
                 "{answered}; redirects are not followed, so give the address that really serves"
             )),
@@ -135,20 +116,8 @@ impl WebhookRouter {
             },
             404 | 410 => RouterError::NotFound(answered),
             _ => RouterError::Invalid(answered),
-        };
-        Trouble::Final(error)
+        }
     }
-}
-
-/// What became of one try.
-enum Trouble {
-    /// It may go better later.
-    Later {
-        what: String,
-        /// How long the receiver asked to be left alone.
-        after: Option<Duration>,
-    },
-    Final(RouterError),
 }
 
 #[async_trait]
@@ -158,27 +127,14 @@ impl TrafficRouter for WebhookRouter {
         Ok(Observed::default())
     }
 
+    /// Tries once. Whoever wants the shift tries again, unless another one is wanted by then.
     async fn set(&self, shift: &Shift) -> Result<Shifted, RouterError> {
         let (id, body) = (self.id(shift), self.body(shift));
-        let begun = self.clock.now();
-        let mut wait = FIRST_WAIT;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let (what, after) = match self.send(&id, &body).await {
-                Ok(()) => return Ok(Shifted::Written),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Later { what, after }) => (what, after),
-            };
-            let next = after.unwrap_or(wait);
-            let spent = self.clock.now().duration_since(begun);
-            let spent = Duration::try_from(spent).unwrap_or_default();
-            if spent.saturating_add(next) > RETRY_FOR {
-                let what = format!("{what} (tries: {tries})");
-                return Err(RouterError::Unreachable { what, after });
-            }
-            self.clock.sleep(next).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+        let answer = self.sender.post(&id, self.clock.now(), &body).await;
+        let answer = answer.map_err(|what| RouterError::Unreachable { what, after: None })?;
+        if answer.status.is_success() {
+            return Ok(Shifted::Written);
         }
+        Err(self.refused(answer))
     }
 }

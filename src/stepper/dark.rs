@@ -129,9 +129,7 @@ impl Play<'_> {
             tokio::select! {
                 biased;
                 () = interrupted(interrupts) => return Err(StepperError::NotAborted(trouble)),
-                () = tokio::time::sleep_until(deadline) => {
-                    return Err(StepperError::NotAborted(trouble));
-                }
+                // Before the deadline: what has been done by then counts.
                 report = self.tasks.next() => match report {
                     Report::Did { effect, event } => {
                         self.tasks.succeeded(&effect);
@@ -152,6 +150,9 @@ impl Play<'_> {
                     Report::Fenced(why) => return Err(StepperError::Fenced(why)),
                     Report::News(_) | Report::Beat(_) | Report::Observed { .. } => {}
                 },
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(StepperError::NotAborted(trouble));
+                }
             }
         }
     }

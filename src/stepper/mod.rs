@@ -33,7 +33,7 @@ use tracing::{info, warn};
 
 use crate::domain::rollout::desk::Lease;
 use crate::domain::rollout::{
-    Outcome, RecordError, Refusal, Rollout, RolloutSpec, Settings, Version,
+    Outcome, RecordError, Refusal, Rollout, RolloutSpec, Settings, Version, Weight,
 };
 use crate::ports::{Clock, Hook, TrafficRouter};
 
@@ -45,6 +45,9 @@ use play::Play;
 
 /// For how long, in real time, a service is asked that does not answer at the very beginning.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_mins(1);
+
+/// For how long, in real time, a lease is given back: it ends by itself, and whoever interrupted waits for this.
+const RELEASED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The wait between two tries at the beginning, in real time.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -77,6 +80,8 @@ pub struct Orders {
     pub spec: Option<Arc<RolloutSpec>>,
     /// What is to be rolled out; `None`: what is being rolled out already.
     pub version: Option<Version>,
+    /// Whether it goes on where its document names other routes than those through which the canary has its traffic.
+    pub takes_routes: bool,
     /// What the stable version is called, for a rollout that nobody knows yet.
     pub stable: Option<Version>,
     /// Whether there is no stable version yet: the first one ever is that at once.
@@ -100,6 +105,7 @@ impl Orders {
             holder: holder.into(),
             spec: Some(spec),
             version: Some(version),
+            takes_routes: false,
             stable: None,
             is_initial: false,
             settings: Settings::default(),
@@ -179,6 +185,14 @@ pub enum StepperError {
         /// Why not.
         why: Refusal,
     },
+    /// The canary has its traffic through other routes than those that would be moved now.
+    #[error(
+        "the canary has {weight} % of the traffic through routes that the Rollout no longer names: they would stay as they are for good"
+    )]
+    Elsewhere {
+        /// The canary's share there.
+        weight: Weight,
+    },
     /// The rollout is not known, and nobody said what to roll out.
     #[error("nothing is being rolled out, and no version was named to begin with")]
     NothingToDo,
@@ -203,10 +217,25 @@ impl Stepper {
         if let Err(StepperError::Lost(_) | StepperError::Forgotten(_)) = ended {
             return ended;
         }
-        if let Err(error) = self.service.release(play.fence).await {
-            warn!(%error, "the lease was not given back and ends by itself");
+        let released =
+            tokio::time::timeout(RELEASED_WITHIN, self.service.release(play.fence)).await;
+        match released {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the lease was not given back and ends by itself"),
+            Err(_) => warn!("the lease was not given back in time and ends by itself"),
         }
         ended
+    }
+
+    /// How it ends where whoever runs it will not wait for its end any longer.
+    pub fn left_at_once(&self) -> Result<Ended, StepperError> {
+        match self.orders.on_interrupt {
+            OnInterrupt::Hold => Ok(Ended::Held),
+            OnInterrupt::Abort => Err(StepperError::NotAborted(
+                "it was interrupted again before traffic had gone back; look at the routes"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// How it ends where somebody interrupted before it was its turn: the traffic is whoever's has the lease.

@@ -59,6 +59,15 @@ impl Play<'_> {
         let version = orders.version.as_ref().unwrap_or(&rollout.revision.version);
         let spec = orders.spec.as_ref().unwrap_or(&rollout.spec);
         let (version, spec) = (version.clone(), Arc::clone(spec));
+        // Before anything of the new document counts.
+        if self.rollout.is_none()
+            && rollout.has_traffic()
+            && rollout.spec.istio != spec.istio
+            && !orders.takes_routes
+        {
+            let weight = rollout.routed.max(rollout.weight);
+            return Err(StepperError::Elsewhere { weight });
+        }
         let feed = |rollout: &mut Rollout, event| {
             *rollout = step(rollout.clone(), event, now).0;
         };

@@ -19,6 +19,10 @@ use crate::client::RolloutName;
 use live::Live;
 pub(super) use play::{Played, play};
 
+/// The longest name of a version, as labels have it, and of an image.
+const LONGEST_VERSION: usize = 253;
+const LONGEST_IMAGE: usize = 1_000;
+
 /// Move traffic to a new version step by step, and back where its analysis fails
 ///
 /// run does the work, for an Argo Rollout and with the verdicts of the service; the others look at it and steer it, from wherever.
@@ -57,11 +61,36 @@ impl Rollout {
 #[derive(Args, Clone, Debug)]
 struct Which {
     /// Its name
+    #[arg(value_parser = name)]
     name: String,
 
     /// Its namespace
     #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", default_value = "default", value_parser = NonEmptyStringValueParser::new())]
     namespace: String,
+}
+
+/// The name of a rollout, as Kubernetes takes it.
+fn name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("the name of a rollout was expected: letters, digits, `-` and `.`".to_owned())
+    }
+}
+
+/// What tells versions apart, and what is shown of them: one word of `LONGEST` bytes at most.
+fn word<const LONGEST: usize>(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("it holds blanks or control characters".to_owned());
+    }
+    if text.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
+    Ok(text.to_owned())
 }
 
 impl Which {

@@ -1,8 +1,10 @@
 //! Steps a rollout, shows it meanwhile, and passes on what interrupts it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::Live;
@@ -12,6 +14,9 @@ use crate::stepper::{Ended, Scene, Stepper, StepperError};
 
 /// How often it is drawn anew while nothing happens: ages grow.
 const REDRAW: Duration = Duration::from_millis(500);
+
+/// How long a stepper has to end by itself once it was interrupted twice.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// What came of a rollout that was stepped.
 #[derive(Debug)]
@@ -23,24 +28,57 @@ pub(in crate::cli) struct Played {
     pub(in crate::cli) scene: Option<Scene>,
 }
 
+/// What interrupts a stepper: signals, and the end of its time.
+#[derive(Clone, Debug)]
+struct Interrupts {
+    sender: mpsc::Sender<()>,
+    count: Arc<AtomicUsize>,
+    hurry: Arc<Notify>,
+}
+
+impl Interrupts {
+    fn new() -> (Self, mpsc::Receiver<()>) {
+        let (sender, heard) = mpsc::channel(2);
+        let interrupts = Self {
+            sender,
+            count: Arc::default(),
+            hurry: Arc::default(),
+        };
+        (interrupts, heard)
+    }
+
+    /// One more. Nobody waits for the stepper to hear it.
+    fn add(&self) {
+        // Where two are unheard, a third says nothing new.
+        let _ = self.sender.try_send(());
+        if self.count.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.hurry.notify_one();
+        }
+    }
+
+    /// Ready a moment after the second: a stepper that could end by itself has done so by then.
+    async fn hurried(&self) {
+        self.hurry.notified().await;
+        tokio::time::sleep(A_MOMENT).await;
+    }
+}
+
 /// Has `stepper` play, for `timeout` at most on its clock.
 pub(in crate::cli) async fn play(
     stepper: &Stepper,
     timeout: Option<Duration>,
     quiet: bool,
 ) -> Result<Played, Failure> {
-    let (interrupt, interrupts) = mpsc::channel(2);
+    let (interrupts, heard) = Interrupts::new();
     let mut listening = JoinSet::new();
-    let signalled = interrupt.clone();
+    let signalled = interrupts.clone();
     // Listens from now on: nothing is begun that an interrupt would miss.
     let mut next = Box::pin(interrupted());
     listening.spawn(async move {
         loop {
             next.await;
             next = Box::pin(interrupted());
-            if signalled.send(()).await.is_err() {
-                return;
-            }
+            signalled.add();
         }
     });
     let late = async {
@@ -51,8 +89,9 @@ pub(in crate::cli) async fn play(
     };
     let mut scenes = stepper.stage.subscribe();
     let mut live = Live::on_stderr(quiet, stepper.clock.now());
-    let playing = stepper.run(interrupts);
-    tokio::pin!(playing, late);
+    let playing = stepper.run(heard);
+    let hurried = interrupts.hurried();
+    tokio::pin!(playing, late, hurried);
     let mut redraw = tokio::time::interval(REDRAW);
     let mut is_late = false;
     let ended = loop {
@@ -60,8 +99,9 @@ pub(in crate::cli) async fn play(
             ended = &mut playing => break ended,
             () = &mut late, if !is_late => {
                 is_late = true;
-                let _ = interrupt.send(()).await;
+                interrupts.add();
             }
+            () = &mut hurried => break stepper.left_at_once(),
             changed = scenes.changed() => drop(changed),
             _ = redraw.tick() => {}
         }

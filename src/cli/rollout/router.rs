@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::outcome::{Failure, tell};
 use crate::domain::rollout::RolloutSpec;
 use crate::domain::routes::{Owner, Traffic};
-use crate::ports::{Clock, Remedy, RouterError, TrafficRouter};
+use crate::ports::{Clock, Observed, Remedy, RouterError, TrafficRouter};
 use crate::routers::file::FileRouter;
 use crate::routers::istio::{IstioRouter, KubeOptions, connect};
 use crate::routers::webhook::{SigningKeys, WebhookOptions, WebhookRouter};
@@ -37,8 +37,9 @@ pub(super) struct RouterArgs {
     /// Take the routes over that another rollout moves; without it that is refused
     ///
     /// For one whose stepper is gone for good: that it had ended, it could not leave in the routes. It finds itself refused where it is not.
+    /// Also goes on in the middle where the Rollout names other routes than before, or where they carry no mark of it: the former ones stay as they are.
     #[arg(long)]
-    take_route: bool,
+    pub(super) take_route: bool,
 
     /// File of the secrets that webhooks are signed with, one a line: whsec_ and base64, or any text
     #[arg(long, value_name = "FILE", env = "SKYGATE_WEBHOOK_SECRET_FILE")]
@@ -68,13 +69,13 @@ impl FromStr for RouterKind {
 }
 
 impl RouterArgs {
-    /// The router, found to work as far as that can be known before anything is moved.
+    /// The router, found to work as far as that can be known before anything is moved, and what it found; `None` where it cannot tell.
     pub(super) async fn open(
         &self,
         spec: &RolloutSpec,
         namespace: &str,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Arc<dyn TrafficRouter>, Failure> {
+    ) -> Result<(Arc<dyn TrafficRouter>, Option<Observed>), Failure> {
         let mut traffic = spec.traffic(namespace);
         if let Some(traffic) = &mut traffic {
             traffic.takes_routes = self.take_route;
@@ -90,6 +91,7 @@ impl RouterArgs {
             }
         };
         let clock = Arc::clone(clock);
+        let can_tell = !matches!(kind, RouterKind::Webhook(_));
         let router: Arc<dyn TrafficRouter> = match kind {
             RouterKind::Istio => {
                 let options = KubeOptions {
@@ -113,14 +115,15 @@ impl RouterArgs {
                 Arc::new(WebhookRouter::new(owner, options, clock).map_err(failure)?)
             }
         };
-        match router.observe().await {
-            Ok(_) => {}
+        let observed = match router.observe().await {
+            Ok(observed) => can_tell.then_some(observed),
             Err(error) if error.remedy() == Remedy::TryAgain => {
                 tell(&format!("warning: {error}; it is tried again"));
+                None
             }
             Err(error) => return Err(failure(error)),
-        }
-        Ok(router)
+        };
+        Ok((router, observed))
     }
 
     /// What webhooks are signed with.

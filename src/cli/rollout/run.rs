@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::router::RouterArgs;
-use super::{Played, Which, check, play};
+use super::{LONGEST_IMAGE, LONGEST_VERSION, Played, Which, check, play, word};
 use crate::cli::options::{FileArgs, Output, positive_duration};
 use crate::cli::outcome::{Failure, Outcome as Exit, print, tell, write};
 use crate::cli::prepare;
@@ -19,10 +19,10 @@ use crate::documents::{Documents, rollouts};
 use crate::domain::fault::{Fault, Faults, listed};
 use crate::domain::rollout::desk::Lease;
 use crate::domain::rollout::{
-    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version,
+    Difference, HookPolicy, Outcome, PauseReason, Rollout, RolloutSpec, Settings, Version, Weight,
 };
 use crate::hooks::{CommandHook, UrlHook};
-use crate::ports::Hook;
+use crate::ports::{Hook, Observed};
 use crate::stepper::{Ended, OnInterrupt, Orders, RemoteService, Scene, Stepper, StepperError};
 use crate::webhook::WebhookOptions;
 use crate::wire;
@@ -38,15 +38,15 @@ pub(super) struct Run {
     input: FileArgs,
 
     /// Name of the version to roll out; without it the tag of --image, else what is being rolled out goes on
-    #[arg(long, value_name = "NAME", env = "SKYGATE_REVISION", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", env = "SKYGATE_REVISION", value_parser = word::<{ LONGEST_VERSION }>)]
     revision: Option<String>,
 
     /// Image of the version to roll out: --on-promote is told, and whoever looks
-    #[arg(long, value_name = "IMAGE", env = "SKYGATE_IMAGE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "IMAGE", env = "SKYGATE_IMAGE", value_parser = word::<{ LONGEST_IMAGE }>)]
     image: Option<String>,
 
     /// Name of the stable version, where the service does not know this rollout yet
-    #[arg(long, value_name = "NAME", env = "SKYGATE_STABLE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", env = "SKYGATE_STABLE", value_parser = word::<{ LONGEST_VERSION }>)]
     stable: Option<String>,
 
     /// There is no stable version yet: this one is it at once, without steps
@@ -154,7 +154,7 @@ impl Run {
         let service = self.service.for_a_stepper()?;
         let hook = self.hook(&service)?;
         let clock = Arc::clone(&service.clock);
-        let router = self.router.open(&spec, &namespace, &clock).await?;
+        let (router, observed) = self.router.open(&spec, &namespace, &clock).await?;
         for note in &spec.notes {
             self.note(note);
         }
@@ -172,6 +172,7 @@ impl Run {
             holder: holder(),
             spec: Some(spec),
             version,
+            takes_routes: self.router.take_route,
             stable: self.stable.clone().map(Version::named),
             is_initial: self.initial,
             settings: Settings {
@@ -186,7 +187,7 @@ impl Run {
                 Interrupt::Abort => OnInterrupt::Abort,
             },
         };
-        let check = self.check(&orders, &which, &patient);
+        let check = self.check(&orders, &which, observed, &patient);
         prepare::patiently(patient.server(), check).await?;
         let stepper = Stepper {
             service: Arc::new(
@@ -218,8 +219,15 @@ impl Run {
         Ok(exit(ended, is_late, scene.as_ref()))
     }
 
-    /// Finds out now what would keep an analysis from being begun later. One that goes on has begun its analyses, or is told only.
-    async fn check(&self, orders: &Orders, which: &Which, client: &Client) -> Result<(), Failure> {
+    /// Finds out now what would keep an analysis from being begun later, and whether these are the routes that were moved so far: `observed`
+    /// is how they are. One that goes on has begun its analyses, or is told only.
+    async fn check(
+        &self,
+        orders: &Orders,
+        which: &Which,
+        observed: Option<Observed>,
+        client: &Client,
+    ) -> Result<(), Failure> {
         let kept = match client.rollout(which.name()).await {
             Ok(kept) => Some(kept),
             Err(error) if error.is_not_found() => None,
@@ -238,6 +246,13 @@ impl Run {
         let record = kept.as_ref().and_then(|kept| kept.record.as_ref());
         // One that cannot be read is the stepper's to tell of.
         let known = record.and_then(|record| Rollout::from_record(record).ok());
+        if let Some(known) = &known
+            && observed.is_some_and(|it| it.fence.is_none())
+            && known.routed > Weight::NONE
+            && !orders.takes_routes
+        {
+            return Err(strange_routes(known.routed));
+        }
         let orders = match &known {
             None => orders,
             Some(known) => &Orders {
@@ -441,6 +456,14 @@ fn exit(ended: Ended, is_late: bool, scene: Option<&Scene>) -> Exit {
     }
 }
 
+/// That the routes are not those of a rollout that has moved traffic: it leaves its mark where it does.
+fn strange_routes(routed: Weight) -> Failure {
+    Failure::usage(anyhow!(
+        "the canary has {routed} % of the traffic by what the service knows, and these routes carry no mark of this rollout: are they others than before?"
+    ))
+    .hint("give the same --router and Rollout as before; --take-route goes on with these, and leaves any others as they are")
+}
+
 fn failure(error: StepperError) -> Failure {
     match &error {
         StepperError::Refused { .. } | StepperError::Service(_) => Failure::usage(error),
@@ -448,7 +471,10 @@ fn failure(error: StepperError) -> Failure {
             Failure::usage(error).hint("--revision NAME or --image IMAGE says what to roll out")
         }
         StepperError::Fenced(_) => Failure::broken(error).hint(
-            "look for the other stepper first; where there is none any more, remove its number, the annotation skygate.io/fence",
+            "look for the other stepper first; where there is none any more, remove its number, the annotation skygate.io/fence, and say --take-route",
+        ),
+        StepperError::Elsewhere { .. } => Failure::usage(error).hint(
+            "abort it with the Rollout as it was, then begin anew; --take-route goes on with the other routes all the same",
         ),
         StepperError::Held(_)
         | StepperError::Lost(_)

@@ -6,15 +6,10 @@ use jiff::Timestamp;
 
 use super::{Attempt, Call};
 use crate::domain::run::{Run, RunId};
-
-/// The longest name that a run may have, in bytes.
-const LONGEST_NAME: usize = 253;
+use crate::domain::run_name::shortened;
 
 /// The longest end of a name: a dash and the number of an attempt.
 const LONGEST_END: usize = 21;
-
-/// What stands for the rest of a name that is too long: a dash and a hash of all of it.
-const LENGTH_OF_HASH: usize = 17;
 
 /// The label of a run that says which attempt it judges.
 const ATTEMPT: &str = "flagger-attempt";
@@ -62,34 +57,5 @@ pub fn counted_as(run: &Run) -> &str {
 
 /// `reviews-apdex`: what the names of the runs of a canary and a template begin with.
 fn series(canary: &str, template: &str) -> String {
-    let all = format!("{canary}-{template}");
-    if all.len() <= LONGEST_NAME - LONGEST_END {
-        return all;
-    }
-    let end = all.floor_char_boundary(LONGEST_NAME - LONGEST_END - LENGTH_OF_HASH);
-    format!("{}-{:016x}", &all[..end], hash(&all))
-}
-
-/// FNV-1a: short, and the same in every version of this program.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_is_too_long_ends_in_a_hash() {
-        assert_eq!(series("reviews", "apdex"), "reviews-apdex");
-        let long = "r".repeat(253);
-        let (one, other) = (series(&long, "apdex"), series(&long, "apdey"));
-        assert_eq!(one.len() + LONGEST_END, LONGEST_NAME);
-        assert_ne!(one, other);
-        assert_eq!(one, series(&long, "apdex"));
-        // Names are bytes to a store, and characters to people.
-        assert!(series(&"é".repeat(126), "apdex").len() + LONGEST_END <= LONGEST_NAME);
-    }
+    shortened(format!("{canary}-{template}"), LONGEST_END)
 }

@@ -25,7 +25,7 @@ impl Rollout {
             }
             Some(_) => format!("{TRAFFIC_WAS}without the number of this lease, which is set again"),
             None => {
-                format!("{TRAFFIC_WAS}not as a rollout leaves it and is set to {weight} again")
+                format!("{TRAFFIC_WAS}not as a rollout leaves it: {weight} is to be set again")
             }
         }
     }

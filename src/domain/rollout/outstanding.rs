@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::super::fault::{Fault, Faults};
 use super::super::metric_run::after;
 use super::super::run::RunId;
+use super::super::run_name::shortened;
 use super::Weight;
 use super::arguments::{Sources, resolve};
 use super::event::{Effect, Outcome};
@@ -177,17 +178,15 @@ impl Rollout {
 
     /// Argo's name for it: `ROLLOUT-VERSION-REVISION`, the step behind it, and `.1`, `.2` where it is done again.
     pub(super) fn analysis_name(&self, key: &AnalysisKey) -> String {
-        let mut name = format!(
-            "{}-{}-{}",
-            self.name, self.revision.version.name, key.revision
-        );
+        let mut end = format!("-{}", key.revision);
         if let AnalysisKind::Step(index) = key.kind {
-            name = format!("{name}-{index}");
+            end = format!("{end}-{index}");
         }
-        match key.attempt {
-            0 | 1 => name,
-            attempt => format!("{name}.{}", attempt - 1),
+        if key.attempt > 1 {
+            end = format!("{end}.{}", key.attempt - 1);
         }
+        let name = format!("{}-{}", self.name, self.revision.version.name);
+        format!("{}{end}", shortened(name, end.len()))
     }
 
     fn looking_at<'a>(

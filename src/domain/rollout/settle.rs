@@ -89,7 +89,7 @@ impl Rollout {
     }
 
     /// Whether the canary has traffic, or is about to.
-    pub(super) fn has_traffic(&self) -> bool {
+    pub fn has_traffic(&self) -> bool {
         self.weight > Weight::NONE || self.routed > Weight::NONE
     }
 
@@ -164,7 +164,7 @@ impl Rollout {
             return;
         }
         if self.lacks_evidence() {
-            if self.weight == Weight::NONE {
+            if self.weight == Weight::NONE && self.traffic_since.is_none() {
                 self.want(Weight::ALL);
             }
             self.wait_for(PauseReason::NoEvidence, now);

@@ -123,7 +123,15 @@ impl Traffic {
         } else {
             before.clone()
         };
-        refuse_rival(&fences, &self.owner, &routes)?;
+        let is_over = found.as_ref().is_some_and(|it| it.left == Left::Over);
+        if let Err(rival) = refuse_rival(&fences, &self.owner, &routes) {
+            // They were taken from this rollout: there is nothing of it to send back.
+            return if weight == Weight::NONE && is_over {
+                Ok(Change::default())
+            } else {
+                Err(rival)
+            };
+        }
         let mark = Mark {
             number: fence,
             left,

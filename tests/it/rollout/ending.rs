@@ -186,6 +186,19 @@ fn the_first_version_ever_is_stable_at_once() {
     assert_eq!(stage.outcome(), Some(Outcome::Promoted));
 }
 
+/// Whoever has had traffic and no evidence waits with what the last step gave it.
+#[test]
+fn a_last_weight_of_nothing_is_kept_without_evidence() {
+    let mut canary = canary();
+    canary["steps"][2] = json!({"setWeight": 0});
+    let mut stage = Stage::new(&canary, Settings::default());
+    stage.say(Command::Promote);
+    assert_eq!(stage.line(), "Paused 3 [100, 0] NoEvidence");
+    assert_eq!(stage.weights, [20, 0]);
+    stage.see_background(Phase::Running, true);
+    assert_eq!(stage.weights, [20, 0, 100]);
+}
+
 #[test]
 fn another_version_begins_anew() {
     let mut stage = Stage::new(&canary(), Settings::default());

@@ -283,6 +283,28 @@ fn moved(traffic: &Traffic, object: &Value, percent: u8, fence: u64) -> Result<V
     Ok(edited)
 }
 
+/// Whoever lost its routes to another has nothing left to send back, so that an abort comes to its end.
+#[test]
+fn what_was_taken_by_another_is_not_sent_back() {
+    let (one, mut two, object) = rivals();
+    two.takes_routes = true;
+    let object = moved(&one, &object, 20, 7).expect("it is free");
+    let taken = moved(&two, &object, 10, 9).expect("it is taken");
+    let routed = &one.virtual_services[0];
+    for (name, change) in [
+        ("abort", one.finish(&taken, routed, 7)),
+        ("unsaved", one.take_back(&taken, routed, 7)),
+    ] {
+        assert!(change.expect("nothing to do").is_nothing(), "{name}");
+    }
+    assert!(
+        moved(&one, &taken, 20, 7).is_err(),
+        "no more traffic for it"
+    );
+    // A newer stepper of its own is another matter.
+    assert!(one.finish(&taken, routed, 6).is_err());
+}
+
 #[test]
 fn two_rollouts_never_move_one_route() {
     let (one, two, object) = rivals();

@@ -61,7 +61,7 @@ async fn the_weight_is_set_again_within_seconds() {
             None,
             (
                 20,
-                "traffic was not as a rollout leaves it and is set to 20 again",
+                "traffic was not as a rollout leaves it: 20 is to be set again",
             ),
         ),
     ] {

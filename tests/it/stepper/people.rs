@@ -11,7 +11,7 @@ use skygate::ports::Clock;
 use skygate::stepper::{Ended, StepperError};
 use tokio::sync::mpsc;
 
-use super::world::{World, ten_steps, within};
+use super::world::{World, ten_steps, weight, within};
 
 fn endless_pauses() -> Value {
     let mut canary = ten_steps();
@@ -141,6 +141,46 @@ async fn a_correction_counts_for_a_retry_that_waits() {
     world.want(Command::Retry, None).await.expect("a retry");
     let stepper = world.stepper("b", &ten_steps(), "v2", Settings::default());
     let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+}
+
+/// The routes of before would keep their weights, and nobody would look after them.
+#[tokio::test(start_paused = true)]
+async fn other_routes_wait_until_the_canary_has_no_traffic() {
+    let through = |name: &str| {
+        let mut canary = ten_steps();
+        canary["trafficRouting"] = json!({"istio": {
+            "virtualService": {"name": name},
+            "destinationRule": {"name": "reviews", "canarySubsetName": "canary", "stableSubsetName": "stable"},
+        }});
+        canary
+    };
+    let world = World::saying("S");
+    let first = world.stepper("a", &through("reviews"), "v2", Settings::default());
+    let (interrupt, interrupts) = mpsc::channel(1);
+    let (ended, ()) = tokio::join!(within(first.run(interrupts)), async {
+        world.until(&first, |scene| scene.rollout.step == 3).await;
+        interrupt.send(()).await.expect("it listens");
+    });
+    assert_eq!(ended, Ok(Ended::Held));
+
+    for version in ["v2", "v3"] {
+        let other = world.stepper("b", &through("other"), version, Settings::default());
+        let refused = world.play(&other).await;
+        assert_eq!(refused, Err(StepperError::Elsewhere { weight: weight(20) }));
+    }
+    assert_eq!(world.roads.weights(), [10, 20]);
+    // Where somebody insists, or nothing is left there.
+    let mut other = world.stepper("c", &through("other"), "v2", Settings::default());
+    other.orders.takes_routes = true;
+    let ended = world.play(&other).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    world.want(Command::Abort, None).await.expect("an abort");
+    let same = world.stepper("d", &through("other"), "v2", Settings::default());
+    let ended = world.play(&same).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+    let back = world.stepper("e", &through("reviews"), "v3", Settings::default());
+    let ended = world.play(&back).await;
     assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
 }
 

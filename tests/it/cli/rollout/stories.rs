@@ -171,6 +171,63 @@ fn interrupted_it_holds_or_aborts() {
     }
 }
 
+/// A service that takes connections and answers nothing is as good as away, and must not eat up the time that an abort has.
+#[test]
+fn interrupted_beside_a_service_that_hangs_it_aborts() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let run = house.run(&["--revision", "v2", "--on-interrupt", "abort"]);
+    let run = Running::start(run, Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    house.service.signal("STOP");
+    run.signal("TERM");
+    let (ended, stdout) = run.end();
+    house.service.signal("CONT");
+    assert_eq!(ended, Some(1), "{stdout}");
+    assert_eq!(house.weights(), (100, 0));
+}
+
+/// Whoever interrupts again waits for nothing.
+#[test]
+fn interrupted_twice_beside_a_service_that_hangs_it_ends() {
+    for (how, code) in [("hold", 130), ("abort", 4)] {
+        let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+        let run = house.run(&["--revision", "v2", "--on-interrupt", how, "--timeout", "3s"]);
+        let run = Running::start(run, Follow::Stderr);
+        run.line_with("weight 10: Paused");
+        house.service.signal("STOP");
+        // With the end of its time that makes four.
+        for _ in 0..3 {
+            run.signal("INT");
+        }
+        let (ended, stdout) = run.end();
+        house.service.signal("CONT");
+        assert_eq!(ended, Some(code), "{how}: {stdout}");
+    }
+}
+
+/// Weights in a file that is no longer looked at would stay for good.
+#[test]
+fn routes_that_carry_no_mark_are_asked_about() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let untouched = house.read("routes.yaml");
+    let ended = finish(house.run(&["--revision", "v2", "--timeout", "1s"]), "");
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    house.write("moved.yaml", &untouched);
+    let moved = ["run", "-f", "rollout.yaml", "--router", "file:moved.yaml"];
+    let ended = finish(house.command(&moved), "");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("the canary has 10 % of the traffic")
+            && ended.stderr.contains("--take-route goes on with these"),
+        "{ended:?}"
+    );
+    assert_eq!(house.read("moved.yaml"), untouched);
+    let insisting = [&moved[..], &["--take-route", "--timeout", "1s"]].concat();
+    let ended = finish(house.command(&insisting), "");
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(house.read("moved.yaml").contains("weight: 10"));
+}
+
 #[test]
 fn at_its_timeout_it_is_5_and_goes_on_later() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
