@@ -35,8 +35,8 @@ const WITHIN: Duration = Duration::from_secs(8);
 /// For how long an OAP is waited for where the question is whether it answers.
 const OAP_WITHIN: Duration = Duration::from_secs(7);
 
-/// The most templates that one canary is judged by.
-const MOST_RECORDS: usize = 100;
+/// So many records of a canary are read at a time.
+const RECORDS_AT_A_TIME: usize = 100;
 
 /// Answers one of Flagger's hooks: 200 for yes, 403 and a line of text for no.
 ///
@@ -153,6 +153,7 @@ async fn settle(app: &App, hook: Hook, call: &Call) -> Result<Answer, Problem> {
 
 /// The same about what is kept at `key`, as often as others were faster or the answer may change.
 async fn settle_at(app: &App, hook: Hook, call: &Call, key: &RecordKey) -> Result<Answer, Problem> {
+    let mut may_wait = true;
     loop {
         let (record, expected) = read(app, key).await?;
         let watched = match &record.attempt {
@@ -163,7 +164,13 @@ async fn settle_at(app: &App, hook: Hook, call: &Call, key: &RecordKey) -> Resul
         if let Some((run, command)) = &decision.ends {
             tell(app, run, *command).await?;
         }
-        match save(app, key, expected, &decision.record).await {
+        let waits = may_wait && decision.may_change && watched.is_some();
+        let record = if waits {
+            &decision.record.without_newest_call()
+        } else {
+            &decision.record
+        };
+        match save(app, key, expected, record).await {
             Ok(()) => {}
             Err(StoreError::Changed { .. }) => continue,
             Err(error) => return Err(error.into()),
@@ -182,15 +189,13 @@ async fn settle_at(app: &App, hook: Hook, call: &Call, key: &RecordKey) -> Resul
             let ignored = decision.ignored.join(", ");
             warn!(canary = %call.canary, %hook, ignored, "canary {}/{}: {hook} came with other arguments than those that its attempt was begun with: {ignored}", call.namespace, call.canary);
         }
-        if decision.may_change
-            && let Some(mut watched) = watched
-        {
-            let is_over = |run: &Run| run.phase.is_over();
-            if until(app, &mut watched, is_over).await && is_over(watched.run()) {
-                continue;
+        match watched {
+            Some(mut watched) if waits => {
+                let is_over = |run: &Run| run.phase.is_over();
+                may_wait = until(app, &mut watched, is_over).await && is_over(watched.run());
             }
+            Some(_) | None => return Ok(decision.answer),
         }
-        return Ok(decision.answer);
     }
 }
 
@@ -241,15 +246,22 @@ pub(super) async fn records_of(
     canary: &str,
 ) -> Result<Vec<Kept>, StoreError> {
     let prefix = format!("{canary}/");
-    let records = app.ports.records.records(
-        RecordKind::FlaggerAttempt,
-        Some(namespace),
-        Some((namespace, &prefix)),
-        MOST_RECORDS,
-    );
-    let mut found = records.await?;
-    found.retain(|record| record.key.name.starts_with(&prefix));
-    Ok(found)
+    let mut found: Vec<Kept> = Vec::new();
+    loop {
+        let after = found.last().map_or(&prefix, |record| &record.key.name);
+        let records = app.ports.records.records(
+            RecordKind::FlaggerAttempt,
+            Some(namespace),
+            Some((namespace, after)),
+            RECORDS_AT_A_TIME,
+        );
+        let before = found.len();
+        let page = records.await?.into_iter();
+        found.extend(page.take_while(|record| record.key.name.starts_with(&prefix)));
+        if found.len() - before < RECORDS_AT_A_TIME {
+            return Ok(found);
+        }
+    }
 }
 
 async fn read(app: &App, key: &RecordKey) -> Result<(Record, Expected), Problem> {

@@ -108,6 +108,11 @@ impl Failure {
         Self::of(Outcome::Error, &error.into())
     }
 
+    /// It was not waited for any longer.
+    pub(super) fn cut_short(outcome: Outcome, why: String) -> Self {
+        Self::of(outcome, &Error::msg(why))
+    }
+
     /// The same with a way out.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::options::{OapArgs, TemplateArgs};
-use super::outcome::{Failure, tell};
+use super::outcome::{Failure, Outcome, tell};
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::run::{Ending, REDRAW};
@@ -19,6 +19,7 @@ use crate::domain::fault::{Fault, Faults};
 use crate::domain::plan::{Overrides, Plan, Server};
 use crate::domain::run::{Run, RunId};
 use crate::domain::spec::{Argument, Template};
+use crate::ports::Clock;
 use crate::wire::{ArgumentValue, TemplateReference};
 
 /// What a service is to analyse.
@@ -225,6 +226,14 @@ pub(super) enum Interrupted {
     Leave,
 }
 
+/// Ready after this time; never, without one.
+async fn deadline(clock: &dyn Clock, timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => clock.sleep(timeout).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How a run at a service is watched.
 #[derive(Debug)]
 pub(super) struct RemoteWatch<'a> {
@@ -242,29 +251,42 @@ impl RemoteWatch<'_> {
         begun: impl FnOnce(&Run),
         mut interrupt: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(Run, Ending), Failure> {
-        let creating = prepare::patiently(self.service.client.server(), create);
-        tokio::pin!(creating);
-        let created = tokio::select! {
-            created = &mut creating => Some(created?),
-            () = &mut interrupt => None,
-        };
-        if let Some(run) = created {
-            begun(&run);
-            return self.to_end(run, interrupt).await;
-        }
-        match tokio::time::timeout(FAREWELL, creating).await {
-            Ok(created) => {
+        let Remote { client, clock } = self.service;
+        let creating = prepare::patiently(client.server(), create);
+        let begun_at = clock.now();
+        let late = deadline(clock.as_ref(), self.timeout);
+        tokio::pin!(creating, late);
+        let ending = tokio::select! {
+            created = &mut creating => {
                 let run = created?;
-                self.part(&run.id, Ending::Interrupted).await;
-                Ok((run, Ending::Interrupted))
+                begun(&run);
+                let spent = clock.now().duration_since(begun_at);
+                let spent = Duration::try_from(spent).unwrap_or_default();
+                let left = Self {
+                    timeout: self.timeout.map(|timeout| timeout.saturating_sub(spent)),
+                    ..*self
+                };
+                return left.to_end(run, interrupt).await;
             }
-            Err(_) => Err(ClientError::Timeout {
-                server: self.service.client.server().to_owned(),
-                after: FAREWELL,
-                tries: 1,
-            }
-            .into()),
+            () = &mut interrupt => Ending::Interrupted,
+            () = &mut late => Ending::TimedOut,
+        };
+        if let Ok(Ok(run)) = tokio::time::timeout(FAREWELL, creating).await {
+            self.part(&run.id, ending).await;
+            return Ok((run, ending));
         }
+        let server = client.server();
+        let (outcome, why) = match ending {
+            Ending::TimedOut => (Outcome::TimedOut, "not begun at --timeout"),
+            Ending::Interrupted | Ending::Over => {
+                (Outcome::Interrupted, "interrupted before it was begun")
+            }
+        };
+        let why = format!("{why}, as far as is known: {server} has not answered");
+        let failure = Failure::cut_short(outcome, why);
+        Err(failure.hint(format!(
+            "it may have begun the run all the same: skygate runs list --server {server}"
+        )))
     }
 
     /// Shows a run until there is nothing more to wait for.
@@ -275,12 +297,7 @@ impl RemoteWatch<'_> {
     ) -> Result<(Run, Ending), Failure> {
         let Remote { client, clock } = self.service;
         let id = run.id.clone();
-        let deadline = async {
-            match self.timeout {
-                Some(timeout) => clock.sleep(timeout).await,
-                None => std::future::pending().await,
-            }
-        };
+        let deadline = deadline(clock.as_ref(), self.timeout);
         tokio::pin!(deadline);
         let mut progress = Progress::new(&run.plan.metrics, self.quiet);
         let mut redraw = tokio::time::interval(REDRAW);

@@ -9,6 +9,9 @@ use super::metric_run::MetricRun;
 use super::plan::MetricPlan;
 use super::run::{Run, Stop};
 
+/// How a run ended that somebody ended before its time, and that nothing was wrong with by then.
+pub const TERMINATED: &str = "Terminated";
+
 /// How the metrics of a run ended: Argo's `runSummary` and `dryRunSummary`. It counts metrics, not measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -39,6 +42,26 @@ impl Run {
     /// A run of nothing but dry runs has all the evidence it asks for: a dry run never stands in anybody's way.
     pub fn has_evidence(&self) -> bool {
         self.judged().all(|(_, state)| state.good > 0)
+    }
+
+    /// Whether somebody had it end before a metric that counts had come to its own end. Argo calls it Successful then, which nobody
+    /// meant who stopped it.
+    pub fn was_terminated(&self) -> bool {
+        self.judged()
+            .any(|(_, state)| state.cut_short == Some(Stop::Terminated))
+    }
+
+    /// How it ended, for counts and headings: its phase, or [`TERMINATED`] where somebody's hand alone made it Successful.
+    pub fn end_word(&self) -> &'static str {
+        match self.phase {
+            Phase::Successful if self.was_terminated() => TERMINATED,
+            phase => phase.name(),
+        }
+    }
+
+    /// Whether it says that its version is good: Successful, by good measurements, and to its end.
+    pub fn has_passed(&self) -> bool {
+        self.phase == Phase::Successful && self.has_evidence() && !self.was_terminated()
     }
 
     /// What would keep it from being Successful if it were concluded now, a text for each metric that lacks something.

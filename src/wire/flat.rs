@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{PhaseName, stop_word, time};
-use crate::domain::measurement::{Measurement, Phase};
+use crate::domain::measurement::Measurement;
 use crate::domain::metric_run::MetricRun;
 use crate::domain::plan::MetricPlan;
 use crate::domain::run::Run;
@@ -99,7 +99,6 @@ impl RunRow {
     /// `run` as it is.
     pub fn new(run: &Run) -> Self {
         let sum = |of: fn(&MetricRun) -> u64| run.metrics.iter().map(of).sum();
-        let evidence = run.has_evidence();
         let labels: Vec<String> = run
             .labels
             .iter()
@@ -113,8 +112,8 @@ impl RunRow {
             labels: labels.join(","),
             phase: run.phase.name(),
             is_over: run.phase.is_over(),
-            evidence,
-            passed: evidence && run.phase == Phase::Successful,
+            evidence: run.has_evidence(),
+            passed: run.has_passed(),
             explanation: run.explanation(),
             message: run.message.clone(),
             created_at: time(run.created_at),

@@ -30,7 +30,7 @@ const PAGE: usize = 1_000;
 const LONGEST_PAGE: usize = 5_000;
 
 /// So many runs are looked through for one page at most.
-const MOST_RUNS: usize = 500;
+const MOST_RUNS: usize = 5_000;
 
 /// A page of measurements.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +43,7 @@ pub(in crate::api) struct MeasurementPage {
 
 /// The measurements that runs keep, as flat rows: one for each series, with its newest number, and one for a measurement that has none.
 ///
-/// A page has the measurements of the newest runs, in order of time. It ends where it is full, and where it has looked through 500 runs:
+/// A page has the measurements of the newest runs, in order of time. It ends where it is full, and where it has looked through 5,000 runs:
 /// then it may have few rows, or none, and yet another follows.
 #[utoipa::path(
     get,

@@ -296,10 +296,14 @@ fn took(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
 
 /// `text` without line ends, and without anything that a terminal obeys.
 fn one_line(text: &str) -> String {
-    let text: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    harmless(&text.join(" ")).into_owned()
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut all = String::new();
+    for line in lines {
+        if !all.is_empty() {
+            let has_mark = all.ends_with(|c: char| c.is_ascii_punctuation());
+            all.push_str(if has_mark { " " } else { "; " });
+        }
+        all.push_str(line);
+    }
+    harmless(&all).into_owned()
 }

@@ -156,9 +156,13 @@ impl Told {
         }
         self.trouble.clone_from(&rollout.trouble);
         match (&self.away, away) {
-            (None, Some(Away { why, .. })) => tell(&format!(
-                "{now} the service is out of sight, and the weight is held: {why}"
-            )),
+            (None, Some(Away { why, .. })) => {
+                let held = match rollout.aborted {
+                    None => ", and the weight is held",
+                    Some(_) => "",
+                };
+                tell(&format!("{now} the service is out of sight{held}: {why}"));
+            }
             (Some(_), None) => tell(&format!("{now} the service is in sight again")),
             (None, None) | (Some(_), Some(_)) => {}
         }

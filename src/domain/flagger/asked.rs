@@ -134,9 +134,16 @@ impl Asked<'_> {
         if let Some(successor) = self.record.successor(self.call) {
             return superseded(successor);
         }
+        // Nobody asks this of a version without traffic. Where the attempt begins with it, the traffic of now is what is judged first.
+        let is_first = self.record.current(self.call).is_none();
         let answer = self.begun();
+        let now = self.now;
         if let Some(attempt) = self.record.current(self.call) {
             attempt.is_under_way = true;
+            if is_first {
+                attempt.traffic_since = Some(now);
+                attempt.last_increase = Some(now);
+            }
         }
         answer
     }
@@ -187,6 +194,8 @@ impl Asked<'_> {
                 standing.text(),
                 if attempt.may_be_stuck() { STUCK } else { "" }
             )),
+            // The promotion that was allowed has not come to its end: there is nothing more to be measured for it.
+            Phase::Successful if attempt.is_promotable => Answer::yes(standing.text()),
             Phase::Successful => Answer::no(format!(
                 "the run is over, without a good measurement since the last increase at {since}; \
                  a template without `count` goes on until the promotion"
@@ -230,7 +239,16 @@ impl Asked<'_> {
             return Answer::no("the run that judges this version has not begun");
         };
         match (standing.phase, self.run) {
-            (Phase::Successful, _) if standing.evidence => Answer::yes(standing.text()),
+            (Phase::Successful, Some(view)) if view.is_terminated => Answer::no(format!(
+                "somebody ended the run before its time; {}",
+                standing.text()
+            )),
+            (Phase::Successful, _) if standing.evidence => {
+                if let Some(attempt) = self.record.current(self.call) {
+                    attempt.is_promotable = true;
+                }
+                Answer::yes(standing.text())
+            }
             (Phase::Successful, _) => Answer::no(format!(
                 "not every metric has a good measurement; {}",
                 standing.text()
@@ -284,6 +302,13 @@ impl Asked<'_> {
     fn event(&mut self) -> Answer {
         let phase = self.call.phase.as_str();
         let message = self.call.message.as_deref().unwrap_or_default();
+        let is_late = |attempt: &&mut Attempt| {
+            let sent = self.call.sent_at;
+            sent.is_some_and(|sent| sent < attempt.opened_at)
+        };
+        if self.record.current(self.call).filter(is_late).is_some() {
+            return Answer::yes("noted; it was sent before this attempt began");
+        }
         if AT_REST.contains(&phase) || LEAVING.contains(&phase) {
             self.end();
         } else if message.starts_with(STARTING) {

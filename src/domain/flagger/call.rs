@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::fault::shown;
@@ -86,6 +87,8 @@ pub struct Call {
     pub token: Option<Token>,
     /// What an event says.
     pub message: Option<String>,
+    /// When an event was sent, by Flagger's clock; `None` where it does not say.
+    pub sent_at: Option<Timestamp>,
 }
 
 /// The template that a canary is judged by.
@@ -190,6 +193,9 @@ impl Call {
             message: said
                 .remove("eventMessage")
                 .map(|message| message.chars().take(LONGEST_MESSAGE).collect()),
+            sent_at: said
+                .remove("timestamp")
+                .and_then(|sent| Timestamp::from_millisecond(sent.parse().ok()?).ok()),
             args: said
                 .into_iter()
                 .filter_map(|(name, value)| Some((name.strip_prefix("args.")?.to_owned(), value)))

@@ -48,6 +48,8 @@ struct AttemptForm {
     traffic_since: Option<Timestamp>,
     last_increase: Option<Timestamp>,
     is_under_way: bool,
+    #[serde(default)]
+    is_promotable: bool,
     measured_since: Option<Timestamp>,
     end: Option<EndForm>,
     closed_at: Option<Timestamp>,
@@ -122,6 +124,7 @@ impl AttemptForm {
             traffic_since,
             last_increase,
             is_under_way,
+            is_promotable,
             measured_since,
             end,
             closed_at,
@@ -136,6 +139,7 @@ impl AttemptForm {
             traffic_since: *traffic_since,
             last_increase: *last_increase,
             is_under_way: *is_under_way,
+            is_promotable: *is_promotable,
             measured_since: *measured_since,
             end: end.as_ref().map(|end| EndForm {
                 phase: end.phase.name().to_owned(),
@@ -157,6 +161,7 @@ impl AttemptForm {
             traffic_since: self.traffic_since,
             last_increase: self.last_increase,
             is_under_way: self.is_under_way,
+            is_promotable: self.is_promotable,
             measured_since: self.measured_since,
             end: self.end.map(EndForm::end).transpose()?,
             closed_at: self.closed_at,

@@ -61,6 +61,8 @@ pub struct Attempt {
     pub last_increase: Option<Timestamp>,
     /// Whether Flagger has asked what it only asks once traffic flows.
     pub is_under_way: bool,
+    /// Whether its version was found fit to be promoted: its run is over then, and measures nothing more.
+    pub is_promotable: bool,
     /// When the newest good measurement's window began, as far as that has been seen.
     pub measured_since: Option<Timestamp>,
     /// How its run ended, once that has been seen: the run itself may be forgotten before the attempt is over.
@@ -157,6 +159,7 @@ impl Record {
             traffic_since: None,
             last_increase: None,
             is_under_way: false,
+            is_promotable: false,
             measured_since: None,
             end: None,
             closed_at: None,
@@ -174,6 +177,13 @@ impl Record {
         let attempt = entry.attempt;
         self.history.push_back(entry);
         self.thin_out(attempt, MOST_CALLS);
+    }
+
+    /// The same without the newest call: its answer is still to be decided.
+    pub fn without_newest_call(&self) -> Self {
+        let mut record = self.clone();
+        record.history.pop_back();
+        record
     }
 
     /// Every attempt that is remembered, newest first.

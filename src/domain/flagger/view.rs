@@ -21,6 +21,8 @@ pub struct RunView {
     pub measured_since: Option<Timestamp>,
     /// Whether anything that it has measured counts, or may yet. What was begun at its start cannot: there was nothing to see by then.
     pub has_judged: bool,
+    /// Whether somebody ended it before its time.
+    pub is_terminated: bool,
     /// Whether it goes on until a limit strikes or it is concluded.
     pub is_endless: bool,
     /// What it lacks to be concluded as Successful, a text each.
@@ -65,6 +67,7 @@ impl RunView {
             not_before: run.not_before,
             measured_since: good.filter_map(began).max(),
             has_judged,
+            is_terminated: run.was_terminated(),
             is_endless: run.is_endless(),
             lacking: unfinished.chain(run.lacking()).collect(),
         }

@@ -20,6 +20,7 @@ use crate::domain::flagger::counted_as;
 use crate::domain::measurement::Phase;
 use crate::domain::reading::ErrorClass;
 use crate::domain::run::{Run, RunId};
+use crate::domain::verdict::TERMINATED;
 use crate::ports::{Observer, Tally};
 
 /// What stands for the others.
@@ -218,15 +219,15 @@ impl Metrics {
         }
     }
 
-    /// Counts an end of `run` in `phase`, as often as it came.
-    fn count_end(&self, run: &Run, phase: Phase, ends: u64) {
+    /// Counts an end of `run`, as often as it came.
+    fn count_end(&self, run: &Run, end: &str, ends: u64) {
         let (namespace, name) = if self.sets.has_run(run) {
             (run.namespace.as_str(), counted_as(run))
         } else {
             (OTHER, OTHER)
         };
         self.runs_ended
-            .with_label_values(&[namespace, name, phase.name()])
+            .with_label_values(&[namespace, name, end])
             .inc_by(ends);
     }
 
@@ -249,9 +250,10 @@ impl Metrics {
         for gone in self.sets.take_idle(Instant::now()) {
             let (namespace, name) = (gone.namespace.as_str(), gone.name.as_str());
             // What was never counted cannot be left out, and need not be.
+            for end in ends() {
+                let _ = self.runs_ended.remove_label_values(&[namespace, name, end]);
+            }
             for phase in Phase::ALL {
-                let labels = [namespace, name, phase.name()];
-                let _ = self.runs_ended.remove_label_values(&labels);
                 for (metric, dry_run) in &gone.metrics {
                     let labels = [namespace, name, metric, dry_run, phase.name()];
                     let _ = self.run_metric_phase.remove_label_values(&labels);
@@ -259,6 +261,12 @@ impl Metrics {
             }
         }
     }
+}
+
+/// How runs end: in a phase, or by somebody's hand where that alone made them Successful.
+fn ends() -> impl Iterator<Item = &'static str> {
+    let phases = Phase::ALL.into_iter().filter(|phase| phase.is_over());
+    phases.map(Phase::name).chain([TERMINATED])
 }
 
 impl Observer for Metrics {
@@ -270,13 +278,13 @@ impl Observer for Metrics {
         self.measurements.with_label_values(&[phase.name()]).inc();
         self.show(run, metric);
         // Most names end once, and what begins at 1 has no increase.
-        for end in Phase::ALL.into_iter().filter(|phase| phase.is_over()) {
+        for end in ends() {
             self.count_end(run, end, 0);
         }
     }
 
     fn ended(&self, run: &Run) {
-        self.count_end(run, run.phase, 1);
+        self.count_end(run, run.end_word(), 1);
         for index in 0..run.metrics.len() {
             self.show(run, index);
         }

@@ -200,8 +200,8 @@ async fn a_page_looks_through_so_many_runs() {
     let setup = Setup::saying("S");
     let now = setup.clock.now();
     let plan = fake_plan(&[harness_metric("a", "count: 1")]);
-    for n in 0..510 {
-        let mut run = harness_run(&format!("r{n:03}"), &plan, now - Duration::from_secs(n));
+    for n in 0..5_010 {
+        let mut run = harness_run(&format!("r{n:04}"), &plan, now - Duration::from_secs(n));
         run.phase = Phase::Successful;
         run.completed_at = Some(now);
         setup.store.insert(&run, None).await.expect("room");
@@ -216,8 +216,8 @@ async fn a_page_looks_through_so_many_runs() {
             .await
             .is_empty()
     );
-    let marks = paged(&served, "/api/v1/annotations?kind=run", 300).await;
-    assert_eq!(marks.len(), 510);
+    let marks = paged(&served, "/api/v1/annotations?kind=run", 1_000).await;
+    assert_eq!(marks.len(), 5_010);
 }
 
 #[tokio::test]

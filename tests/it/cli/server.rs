@@ -519,7 +519,46 @@ fn an_interrupt_terminates_the_run_or_leaves_it() {
 
     let phase = |name| rows(&service, &["--label", name])[0]["phase"].clone();
     assert_eq!(phase("run=ended"), "Successful", "Argo's word for it");
+    let passed = &rows(&service, &["--label", "run=ended"])[0]["passed"];
+    assert_eq!(
+        passed, false,
+        "whoever stops it says nothing of its version"
+    );
     assert_eq!(phase("run=left"), "Running");
+}
+
+/// A port that takes connections and answers nothing.
+#[test]
+fn a_service_that_does_not_answer_holds_up_neither_timeout_nor_interrupt() {
+    let silent = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("template.yaml");
+    std::fs::write(&file, endless()).expect("written");
+    let run = |service: &std::net::TcpListener, more: &[&str]| {
+        let url = format!("http://{}", service.local_addr().expect("an address"));
+        let file = file.to_str().expect("a path");
+        let args = [
+            "run",
+            "-f",
+            file,
+            "--arg",
+            "service-name=checkout",
+            "--server",
+            &url,
+        ];
+        command(&[&args[..], more].concat())
+    };
+    let service = silent();
+    let late = finish(run(&service, &["--timeout", "1s"]), "");
+    assert_eq!(late.code, Some(5), "{late:?}");
+    assert!(late.stderr.contains("not begun at --timeout"), "{late:?}");
+    assert!(late.stderr.contains("skygate runs list"), "{late:?}");
+
+    let service = silent();
+    let waiting = Running::start(run(&service, &[]), Follow::Stderr);
+    let (_asking, _) = service.accept().expect("it asks");
+    waiting.signal("INT");
+    assert_eq!(waiting.end().0, Some(130));
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(super) fn call(checksum: &str) -> Call {
         args: BTreeMap::from([("service-name".to_owned(), "x".to_owned())]),
         token: None,
         message: None,
+        sent_at: None,
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) fn fresh_run(not_before: Timestamp) -> RunView {
         not_before: Some(not_before),
         measured_since: None,
         has_judged: false,
+        is_terminated: false,
         is_endless: true,
         lacking: vec!["metric \"apdex\": no good measurement".to_owned()],
     }
@@ -132,7 +134,10 @@ impl Desk {
             Command::NotBefore(moment) => {
                 view.not_before.get_or_insert(moment);
             }
-            Command::Terminate => end(view, Phase::Successful, "terminated"),
+            Command::Terminate => {
+                view.is_terminated |= !view.phase.is_over();
+                end(view, Phase::Successful, "terminated");
+            }
             Command::Conclude if view.lacking.is_empty() => {
                 end(view, Phase::Successful, "concluded after 5m");
             }

@@ -76,6 +76,83 @@ fn an_event_ends_the_attempt_whose_post_rollout_is_lost() {
     assert_eq!((last.hook, last.attempt), (Hook::PostRollout, Some(1)));
 }
 
+/// Flagger tries the same version again within moments; its event of the attempt before may have been held up on the way.
+#[test]
+fn an_event_that_was_sent_before_the_attempt_ends_nothing() {
+    let mut desk = rolling("v1", Phase::Failed);
+    let mut event = in_phase("v1", "Failed");
+    event.sent_at = Some(at(desk.now));
+    desk.answer(Hook::PostRollout, &in_phase("v1", "Failed"));
+    desk.now += 30;
+    roll(&mut desk, "v1", Phase::Running);
+    let late = desk.answer(Hook::Event, &event);
+    assert_eq!(
+        late,
+        (
+            200,
+            "noted; it was sent before this attempt began".to_owned()
+        )
+    );
+    assert!(is_open(&desk));
+    event.sent_at = Some(at(desk.now));
+    desk.answer(Hook::Event, &event);
+    assert!(!is_open(&desk));
+}
+
+/// `rollout` is asked only of a version that takes traffic: where an attempt begins with it, what follows is no first traffic.
+#[test]
+fn an_attempt_that_begins_with_traffic_wants_a_measurement() {
+    let mut desk = Desk::default();
+    assert_eq!(desk.status(Hook::Rollout, "v1"), 200);
+    desk.now += 10;
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
+    desk.measure_well();
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+    assert_eq!(number(&desk), Some(1));
+}
+
+#[test]
+fn a_run_that_somebody_ended_promotes_nothing() {
+    let mut desk = rolling("v1", Phase::Running);
+    desk.run().is_terminated = true;
+    desk.end_run(Phase::Successful, "terminated");
+    let (status, why) = desk.ask(Hook::ConfirmPromotion, "v1");
+    assert_eq!(status, 403);
+    assert!(
+        why.starts_with("somebody ended the run before its time"),
+        "{why}"
+    );
+}
+
+/// Where Flagger cannot carry out the promotion that it was allowed, it asks everything again, round after round.
+#[test]
+fn a_promotion_that_was_allowed_may_be_tried_again() {
+    let mut desk = rolling("v1", Phase::Running);
+    assert_eq!(
+        desk.status(Hook::ConfirmPromotion, "v1"),
+        403,
+        "it is concluded first"
+    );
+    assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 200);
+    for _ in 0..2 {
+        desk.now += 60;
+        for hook in [
+            Hook::Rollout,
+            Hook::ConfirmTrafficIncrease,
+            Hook::ConfirmPromotion,
+        ] {
+            assert_eq!(desk.status(hook, "v1"), 200, "{hook}");
+        }
+        assert_eq!(desk.status(Hook::Rollback, "v1"), 403);
+    }
+    // A run that ends by itself has not been asked about: it has to measure what an increase changed.
+    let mut desk = rolling("v1", Phase::Running);
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+    desk.now += 60;
+    desk.end_run(Phase::Successful, "");
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
+}
+
 #[test]
 fn the_end_of_another_version_ends_nothing() {
     for hook in [Hook::PostRollout, Hook::Event] {
