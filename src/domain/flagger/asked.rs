@@ -302,11 +302,11 @@ impl Asked<'_> {
     fn event(&mut self) -> Answer {
         let phase = self.call.phase.as_str();
         let message = self.call.message.as_deref().unwrap_or_default();
-        let is_late = |attempt: &&mut Attempt| {
+        let is_late = |attempt: &mut Attempt| {
             let sent = self.call.sent_at;
             sent.is_some_and(|sent| sent < attempt.opened_at)
         };
-        if self.record.current(self.call).filter(is_late).is_some() {
+        if self.record.current(self.call).is_some_and(is_late) {
             return Answer::yes("noted; it was sent before this attempt began");
         }
         if AT_REST.contains(&phase) || LEAVING.contains(&phase) {

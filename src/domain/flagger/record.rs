@@ -180,6 +180,7 @@ impl Record {
     }
 
     /// The same without the newest call: its answer is still to be decided.
+    #[must_use]
     pub fn without_newest_call(&self) -> Self {
         let mut record = self.clone();
         record.history.pop_back();

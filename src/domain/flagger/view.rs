@@ -8,6 +8,10 @@ use crate::domain::run::{InFlight, Run};
 
 /// A run, as far as Flagger's questions need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is the answer to another question about the run"
+)]
 pub struct RunView {
     /// Its phase.
     pub phase: Phase,
