@@ -27,6 +27,8 @@ pub struct Observed {
     pub canary: Option<Weight>,
     /// The number of the last lease that wrote there.
     pub fence: Option<u64>,
+    /// Whether something that is moved carries no number of this rollout's.
+    pub lacks_fence: bool,
 }
 
 /// A change of the weights, by the holder of a lease.

@@ -42,6 +42,7 @@ fn fenced_or_invalid(error: RouteError, place: &str) -> RouterError {
 struct Read {
     canaries: Vec<Option<Weight>>,
     fence: Option<u64>,
+    lacks_fence: bool,
 }
 
 impl Read {
@@ -57,6 +58,7 @@ impl Read {
             .push(traffic.observe(object, routed).map_err(of_object)?);
         let fence = traffic.fence(object).map_err(of_object)?;
         self.fence = self.fence.max(fence);
+        self.lacks_fence |= fence.is_none();
         Ok(())
     }
 
@@ -67,6 +69,7 @@ impl Read {
         Observed {
             canary: first.filter(|_| is_same),
             fence: self.fence,
+            lacks_fence: self.lacks_fence,
         }
     }
 }

@@ -227,8 +227,14 @@ impl Stepper {
         ended
     }
 
-    /// How it ends where whoever runs it will not wait for its end any longer.
+    /// How it ends where whoever runs it will not wait for its end any longer: as it stands by what it has shown last.
     pub fn left_at_once(&self) -> Result<Ended, StepperError> {
+        let scene = self.stage.borrow();
+        let rollout = scene.as_ref().map(|scene| &scene.rollout);
+        let is_done = rollout.filter(|rollout| rollout.is_at(rollout.weight));
+        if let Some(outcome) = is_done.and_then(Rollout::outcome) {
+            return Ok(Ended::Over(outcome));
+        }
         match self.orders.on_interrupt {
             OnInterrupt::Hold => Ok(Ended::Held),
             OnInterrupt::Abort => Err(StepperError::NotAborted(

@@ -249,9 +249,14 @@ impl<'s> Play<'s> {
             Ok(Observed {
                 canary: None,
                 fence: None,
+                ..
             }) => return Ok(()),
-            Ok(Observed { canary, fence }) => {
-                if canary == Some(rollout.routed) && fence == Some(ours) {
+            Ok(Observed {
+                canary,
+                fence,
+                lacks_fence,
+            }) => {
+                if canary == Some(rollout.routed) && fence == Some(ours) && !lacks_fence {
                     self.odd = None;
                     return Ok(());
                 }

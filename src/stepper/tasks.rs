@@ -27,6 +27,9 @@ const LONGEST_KNOCK: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
+/// The longest such wait of a weight: whoever aborts waits for it.
+const LONGEST_RETRY_OF_A_WEIGHT: Duration = Duration::from_secs(5);
+
 /// What a task came back with.
 #[derive(Debug)]
 pub(super) enum Report {
@@ -172,7 +175,11 @@ impl Tasks {
         clock: &Arc<dyn Clock>,
     ) {
         let tries = self.tries.entry(effect.clone()).or_default();
-        let wait = doubled(FIRST_RETRY, *tries, LONGEST_RETRY);
+        let longest = match effect {
+            Effect::SetWeight { .. } => LONGEST_RETRY_OF_A_WEIGHT,
+            _ => LONGEST_RETRY,
+        };
+        let wait = doubled(FIRST_RETRY, *tries, longest);
         *tries = tries.saturating_add(1);
         let wait = after.map_or(wait, |after| after.max(wait));
         let (clock, again) = (Arc::clone(clock), effect.clone());

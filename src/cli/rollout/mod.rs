@@ -9,7 +9,6 @@ mod play;
 mod router;
 mod run;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::or_interrupted;
@@ -65,17 +64,18 @@ struct Which {
     name: String,
 
     /// Its namespace
-    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", default_value = "default", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short = 'n', long, value_name = "NAMESPACE", env = "SKYGATE_NAMESPACE", default_value = "default", value_parser = name)]
     namespace: String,
 }
 
-/// The name of a rollout, as Kubernetes takes it.
+/// The name of a rollout or a namespace, as Kubernetes takes it.
 fn name(text: &str) -> Result<String, String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
-    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain) {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_plain = |c: char| is_inner(c) || "-.".contains(c);
+    if text.starts_with(is_inner) && text.chars().all(is_plain) {
         Ok(text.to_owned())
     } else {
-        Err("the name of a rollout was expected: letters, digits, `-` and `.`".to_owned())
+        Err("a name of Kubernetes was expected: small letters, digits, `-` and `.`".to_owned())
     }
 }
 
@@ -84,8 +84,8 @@ fn word<const LONGEST: usize>(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("it is empty".to_owned());
     }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err("it holds blanks or control characters".to_owned());
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("it holds other characters than ASCII's letters, digits and signs".to_owned());
     }
     if text.len() > LONGEST {
         return Err(format!("it is longer than {LONGEST} bytes"));

@@ -14,6 +14,16 @@ use crate::ports::{Clock, Observed, Remedy, RouterError, TrafficRouter};
 use crate::routers::file::FileRouter;
 use crate::routers::istio::{IstioRouter, KubeOptions, connect};
 use crate::routers::webhook::{SigningKeys, WebhookOptions, WebhookRouter};
+use crate::secrets::without_url_credentials;
+
+/// A router that was found to work.
+pub(super) struct Opened {
+    pub(super) router: Arc<dyn TrafficRouter>,
+    /// What it is and where, as [`RouterArgs`] names it.
+    pub(super) place: String,
+    /// How the traffic is shared out; `None` where it cannot tell.
+    pub(super) observed: Option<Observed>,
+}
 
 /// Through what the traffic is moved.
 #[derive(Args, Clone, Debug)]
@@ -53,6 +63,27 @@ enum RouterKind {
     Webhook(String),
 }
 
+impl RouterKind {
+    /// The same wherever it is said: paths from the root on, and nothing of a URL that is a secret.
+    fn place(&self) -> String {
+        match self {
+            Self::Istio => "istio".to_owned(),
+            Self::File(paths) => {
+                let paths = paths.iter().map(|path| {
+                    let whole = std::fs::canonicalize(path);
+                    whole.as_ref().unwrap_or(path).display().to_string()
+                });
+                format!("file:{}", paths.collect::<Vec<_>>().join(","))
+            }
+            Self::Webhook(url) => {
+                let url = without_url_credentials(url);
+                let end = url.find(['?', '#']).unwrap_or(url.len());
+                format!("webhook:{}", &url[..end])
+            }
+        }
+    }
+}
+
 impl FromStr for RouterKind {
     type Err = String;
 
@@ -69,13 +100,13 @@ impl FromStr for RouterKind {
 }
 
 impl RouterArgs {
-    /// The router, found to work as far as that can be known before anything is moved, and what it found; `None` where it cannot tell.
+    /// The router, found to work as far as that can be known before anything is moved.
     pub(super) async fn open(
         &self,
         spec: &RolloutSpec,
         namespace: &str,
         clock: &Arc<dyn Clock>,
-    ) -> Result<(Arc<dyn TrafficRouter>, Option<Observed>), Failure> {
+    ) -> Result<Opened, Failure> {
         let mut traffic = spec.traffic(namespace);
         if let Some(traffic) = &mut traffic {
             traffic.takes_routes = self.take_route;
@@ -92,6 +123,7 @@ impl RouterArgs {
         };
         let clock = Arc::clone(clock);
         let can_tell = !matches!(kind, RouterKind::Webhook(_));
+        let place = kind.place();
         let router: Arc<dyn TrafficRouter> = match kind {
             RouterKind::Istio => {
                 let options = KubeOptions {
@@ -123,7 +155,11 @@ impl RouterArgs {
             }
             Err(error) => return Err(failure(error)),
         };
-        Ok((router, observed))
+        Ok(Opened {
+            router,
+            place,
+            observed,
+        })
     }
 
     /// What webhooks are signed with.

@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
-use super::router::RouterArgs;
+use super::router::{Opened, RouterArgs};
 use super::{LONGEST_IMAGE, LONGEST_VERSION, Played, Which, check, play, word};
 use crate::cli::options::{FileArgs, Output, positive_duration};
 use crate::cli::outcome::{Failure, Outcome as Exit, print, tell, write};
@@ -120,6 +120,9 @@ Exit codes:
   5    still under way at --timeout
   130  interrupted";
 
+/// For how long the service may take to show what it keeps at the end.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Interrupt {
     /// The weight stays as it is, for whoever goes on
@@ -154,7 +157,11 @@ impl Run {
         let service = self.service.for_a_stepper()?;
         let hook = self.hook(&service)?;
         let clock = Arc::clone(&service.clock);
-        let (router, observed) = self.router.open(&spec, &namespace, &clock).await?;
+        let Opened {
+            router,
+            place,
+            observed,
+        } = self.router.open(&spec, &namespace, &clock).await?;
         for note in &spec.notes {
             self.note(note);
         }
@@ -181,6 +188,7 @@ impl Run {
                     ..HookPolicy::default()
                 }),
                 abort_when_blind: self.abort_when_blind,
+                router: Some(place),
             },
             on_interrupt: match self.on_interrupt {
                 Interrupt::Hold => OnInterrupt::Hold,
@@ -208,10 +216,23 @@ impl Run {
         } = played;
         let ended = ended.map_err(failure)?;
         let is_away = scene.as_ref().is_some_and(|scene| scene.away.is_some());
-        let shown = self.show(&which, &service, scene.as_ref()).await;
+        let shown = self.show(&which, &service, scene.as_ref());
+        let shown = match tokio::time::timeout(SHOWN_WITHIN, shown).await {
+            Ok(shown) => shown,
+            Err(_) => Err(Failure::broken(anyhow!("the service does not answer"))),
+        };
         if is_away && ended == Ended::Over(Outcome::Aborted) {
             // How it ended is known, whatever the service can tell.
             self.note("the service could not be told: whoever steps it next finds that traffic was taken back, and aborts it");
+        } else if ended == Ended::Held {
+            // That it was interrupted is what counts.
+            if let Err(failure) = shown {
+                let why: Vec<String> = failure.problems().collect();
+                self.note(&format!(
+                    "what the service keeps of it cannot be shown: {}",
+                    why.join("; ")
+                ));
+            }
         } else {
             shown?;
         }
@@ -247,11 +268,13 @@ impl Run {
         // One that cannot be read is the stepper's to tell of.
         let known = record.and_then(|record| Rollout::from_record(record).ok());
         if let Some(known) = &known
-            && observed.is_some_and(|it| it.fence.is_none())
+            && let Some(before) = &known.settings.router
+            && Some(before) != orders.settings.router.as_ref()
+            && observed.is_none_or(|it| it.lacks_fence)
             && known.routed > Weight::NONE
             && !orders.takes_routes
         {
-            return Err(strange_routes(known.routed));
+            return Err(strange_routes(known.routed, before));
         }
         let orders = match &known {
             None => orders,
@@ -387,10 +410,18 @@ impl Run {
                 )));
             }
             (None, None) => return Ok(None),
-            (None, Some(image)) => tag_of(image).ok_or_else(|| {
-                Failure::usage(anyhow!("the image `{image}` has no tag"))
-                    .hint("--revision names the version")
-            })?,
+            (None, Some(image)) => {
+                let tag = tag_of(image)
+                    .ok_or_else(|| Failure::usage(anyhow!("the image `{image}` has no tag")));
+                let tag = tag.and_then(|tag| {
+                    word::<{ LONGEST_VERSION }>(&tag).map_err(|why| {
+                        Failure::usage(anyhow!(
+                            "the tag of the image `{image}` is no version: {why}"
+                        ))
+                    })
+                });
+                tag.map_err(|failure| failure.hint("--revision names the version"))?
+            }
         };
         Ok(Some(Version { name, image }))
     }
@@ -457,11 +488,11 @@ fn exit(ended: Ended, is_late: bool, scene: Option<&Scene>) -> Exit {
 }
 
 /// That the routes are not those of a rollout that has moved traffic: it leaves its mark where it does.
-fn strange_routes(routed: Weight) -> Failure {
+fn strange_routes(routed: Weight, before: &str) -> Failure {
     Failure::usage(anyhow!(
-        "the canary has {routed} % of the traffic by what the service knows, and these routes carry no mark of this rollout: are they others than before?"
+        "the canary has {routed} % of the traffic by `--router {before}`, and these are other routes, not all of which carry this rollout's mark"
     ))
-    .hint("give the same --router and Rollout as before; --take-route goes on with these, and leaves any others as they are")
+    .hint("give the router of before; --take-route goes on with this one, and leaves what the other has moved as it is")
 }
 
 fn failure(error: StepperError) -> Failure {

@@ -84,6 +84,9 @@ pub struct Settings {
     /// How long the service may be out of sight before traffic goes back to the stable version.
     #[serde(with = "stored::optional_duration")]
     pub abort_when_blind: Option<Duration>,
+    /// What moves the traffic and where, in the command line's words: `file:/mesh/routes.yaml`. `None`: nobody said.
+    #[serde(default)]
+    pub router: Option<String>,
 }
 
 /// How often the hook is tried.

@@ -317,6 +317,7 @@ fn a_simulation_comes_to_its_end() {
     let settings = Settings {
         hook: Some(HookPolicy::default()),
         abort_when_blind: None,
+        router: None,
     };
     let crashes = [Crash::BeforeSave, Crash::AfterSave, Crash::None].repeat(10);
     let simulation = Simulation::play(&canary, &settings, &script, &crashes);

@@ -51,6 +51,7 @@ pub(super) fn hook() -> Settings {
             retry_after: Duration::from_secs(10),
         }),
         abort_when_blind: None,
+        router: None,
     }
 }
 

@@ -109,6 +109,7 @@ fn an_answer_of_another_try_of_the_hook_changes_nothing() {
 fn nothing_goes_back_to_the_old_version_while_the_hook_runs() {
     let mut stage = at_the_end(Settings {
         abort_when_blind: Some(Duration::from_mins(1)),
+        router: None,
         ..hook()
     });
     for command in [
@@ -273,6 +274,7 @@ fn out_of_sight_the_weight_is_held() {
 fn out_of_sight_for_too_long_the_traffic_goes_back() {
     let settings = Settings {
         abort_when_blind: Some(Duration::from_mins(10)),
+        router: None,
         hook: None,
     };
     let mut stage = Stage::new(&canary(), settings.clone());
@@ -305,6 +307,7 @@ fn out_of_sight_for_too_long_the_traffic_goes_back() {
 fn nothing_is_aborted_out_of_sight_that_has_no_traffic() {
     let settings = Settings {
         abort_when_blind: Some(Duration::from_secs(1)),
+        router: None,
         hook: None,
     };
     let mut stage = Stage::new(&json!({"steps": [{"pause": {}}]}), settings);

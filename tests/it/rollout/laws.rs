@@ -48,6 +48,7 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
             retry_after: Duration::from_secs(10),
         }),
         abort_when_blind: minds_blindness.then(|| Duration::from_mins(1)),
+        router: None,
     })
 }
 

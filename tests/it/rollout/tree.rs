@@ -312,6 +312,7 @@ fn what_a_failed_hook_said_at_last_is_shown() {
                 ..HookPolicy::default()
             }),
             abort_when_blind: None,
+            router: None,
         },
     );
     stage.hook_ends(false, "1\n2\n3\n4\n5\nno quota\nasked for 3");

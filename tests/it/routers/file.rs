@@ -28,6 +28,7 @@ async fn the_seeds_manifest_keeps_its_form() {
     let observed = Observed {
         canary: Some(weight(10)),
         fence: Some(7),
+        lacks_fence: false,
     };
     assert_eq!(manifest.router.observe().await, Ok(observed));
     assert_eq!(manifest.set(10, 7).await, Ok(Shifted::AsItWas));

@@ -14,6 +14,7 @@ fn dead_man(minutes: u64) -> Settings {
     Settings {
         hook: None,
         abort_when_blind: Some(Duration::from_mins(minutes)),
+        router: None,
     }
 }
 

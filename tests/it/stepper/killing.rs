@@ -10,6 +10,7 @@ fn with_hook() -> Settings {
     Settings {
         hook: Some(HookPolicy::default()),
         abort_when_blind: None,
+        router: None,
     }
 }
 

@@ -184,6 +184,24 @@ async fn other_routes_wait_until_the_canary_has_no_traffic() {
     assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
 }
 
+/// A router that is back is not left waiting: an abort is what it would wait with.
+#[tokio::test(start_paused = true)]
+async fn a_weight_is_tried_again_within_seconds() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &endless_pauses(), "v2", Settings::default());
+    let (ended, ()) = tokio::join!(world.play(&stepper), async {
+        world.until(&stepper, |scene| scene.rollout.step == 1).await;
+        world.perils.roads_away.store(true, Ordering::SeqCst);
+        world.want(Command::Abort, None).await.expect("an abort");
+        world.clock.sleep(Duration::from_mins(2)).await;
+        assert_ne!(world.roads.weights().last(), Some(&0));
+        world.perils.roads_away.store(false, Ordering::SeqCst);
+        world.clock.sleep(Duration::from_secs(6)).await;
+        assert_eq!(world.roads.weights().last(), Some(&0));
+    });
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_promotion_skips_everything() {
     let world = World::saying("S");

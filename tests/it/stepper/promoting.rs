@@ -19,6 +19,7 @@ fn with_hook() -> Settings {
             retry_after: Duration::from_secs(10),
         }),
         abort_when_blind: None,
+        router: None,
     }
 }
 

@@ -107,6 +107,7 @@ async fn an_abort_of_the_dead_man_is_given_back_too() {
     let dead_man = Settings {
         hook: None,
         abort_when_blind: Some(Duration::from_mins(10)),
+        router: None,
     };
     let stepper = world.stepper("a", &ten_steps(), "v2", dead_man);
     let ended = forgotten(&world, &stepper, Duration::from_mins(20), async |_| {}).await;

@@ -168,6 +168,7 @@ impl TrafficRouter for Roads {
         Ok(Observed {
             canary: self.now(),
             fence: (fence > 0).then_some(fence),
+            lacks_fence: fence == 0,
         })
     }
 

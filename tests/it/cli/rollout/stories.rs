@@ -203,26 +203,73 @@ fn interrupted_twice_beside_a_service_that_hangs_it_ends() {
         house.service.signal("CONT");
         assert_eq!(ended, Some(code), "{how}: {stdout}");
     }
+    // What was done by then counts: traffic is back, and only the service does not hear of it.
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let run = house.run(&["--revision", "v2", "--on-interrupt", "abort"]);
+    let run = Running::start(run, Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    house.service.signal("STOP");
+    run.signal("INT");
+    run.line_within(A_LEASE, "weight 0: Degraded");
+    run.signal("INT");
+    let (ended, stdout) = run.end();
+    house.service.signal("CONT");
+    assert_eq!(ended, Some(1), "{stdout}");
+    assert_eq!(house.weights(), (100, 0));
 }
 
 /// Weights in a file that is no longer looked at would stay for good.
 #[test]
-fn routes_that_carry_no_mark_are_asked_about() {
+fn other_routes_than_before_are_asked_about() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
     let untouched = house.read("routes.yaml");
     let ended = finish(house.run(&["--revision", "v2", "--timeout", "1s"]), "");
     assert_eq!(ended.code, Some(5), "{ended:?}");
+    let marked = house.read("routes.yaml");
+
+    // The same file, put back as it was: the weight is set again, and its mark.
+    house.write("routes.yaml", &untouched);
+    let ended = finish(house.run(&["--timeout", "1s"]), "");
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert_eq!(house.weights(), (90, 10));
+    // A copy that carries the mark is the same routes in another place, a clone of their repository, say.
+    house.write("clone.yaml", &marked);
+    let by = |router: &str| {
+        let args = [
+            "run",
+            "-f",
+            "rollout.yaml",
+            "--timeout",
+            "1s",
+            "--router",
+            router,
+        ];
+        finish(house.command(&args), "")
+    };
+    assert_eq!(by("file:clone.yaml").code, Some(5));
+
     house.write("moved.yaml", &untouched);
-    let moved = ["run", "-f", "rollout.yaml", "--router", "file:moved.yaml"];
-    let ended = finish(house.command(&moved), "");
-    assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(
-        ended.stderr.contains("the canary has 10 % of the traffic")
-            && ended.stderr.contains("--take-route goes on with these"),
-        "{ended:?}"
-    );
+    for other in ["file:moved.yaml", "webhook:http://127.0.0.1:1/weights"] {
+        let ended = by(other);
+        assert_eq!(ended.code, Some(2), "{other}: {ended:?}");
+        assert!(
+            ended
+                .stderr
+                .contains("the canary has 10 % of the traffic by `--router file:/")
+                && ended.stderr.contains("--take-route goes on with this one"),
+            "{other}: {ended:?}"
+        );
+    }
     assert_eq!(house.read("moved.yaml"), untouched);
-    let insisting = [&moved[..], &["--take-route", "--timeout", "1s"]].concat();
+    let insisting = [
+        "run",
+        "-f",
+        "rollout.yaml",
+        "--timeout",
+        "1s",
+        "--take-route",
+    ];
+    let insisting = [&insisting[..], &["--router", "file:moved.yaml"]].concat();
     let ended = finish(house.command(&insisting), "");
     assert_eq!(ended.code, Some(5), "{ended:?}");
     assert!(house.read("moved.yaml").contains("weight: 10"));
