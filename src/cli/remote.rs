@@ -271,9 +271,16 @@ impl RemoteWatch<'_> {
             () = &mut interrupt => Ending::Interrupted,
             () = &mut late => Ending::TimedOut,
         };
-        if let Ok(Ok(run)) = tokio::time::timeout(FAREWELL, creating).await {
-            self.part(&run.id, ending).await;
-            return Ok((run, ending));
+        if let Ok(created) = tokio::time::timeout(FAREWELL, creating).await {
+            match created {
+                Ok(run) => {
+                    self.part(&run.id, ending).await;
+                    return Ok((run, ending));
+                }
+                // It says what is wrong with the run that was wanted.
+                Err(error) if error.problem().is_some() => return Err(error.into()),
+                Err(_) => {}
+            }
         }
         let server = client.server();
         let (outcome, why) = match ending {

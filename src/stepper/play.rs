@@ -355,7 +355,8 @@ impl<'s> Play<'s> {
             run: run.id.clone(),
             phase: run.phase,
             message: run.message.clone(),
-            evidence: run.has_evidence(),
+            // Whoever ends an analysis has not said that its version is good.
+            evidence: run.has_evidence() && !run.was_terminated(),
         };
         let summary = crate::domain::rollout::RunSummary::of(&run);
         self.looks.insert(run.id, Seen { tag, summary });

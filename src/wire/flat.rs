@@ -28,7 +28,7 @@ pub struct RunRow {
     is_over: bool,
     /// Whether every metric that counts has a good measurement.
     evidence: bool,
-    /// Whether it is Successful, and there is evidence for it: what a gate should go by.
+    /// Whether it is Successful, there is evidence for it, and nobody terminated it: what a gate should go by.
     passed: bool,
     /// The verdict in one line; empty while it is under way.
     explanation: String,

@@ -95,6 +95,10 @@ impl Report {
     /// What came of `run`.
     pub(super) fn of_run(run: &Run, ending: Ending) -> Self {
         let (outcome, why) = match ending {
+            // Argo's word for it is Successful; whoever ended it has not said that its version is good.
+            Ending::Over if run.phase == Phase::Successful && run.was_terminated() => {
+                (Outcome::Inconclusive, run.explanation())
+            }
             Ending::Over => (run.phase.into(), run.explanation()),
             Ending::TimedOut => (Outcome::TimedOut, show::NOT_OVER.to_owned()),
             Ending::Interrupted => (Outcome::Interrupted, show::INTERRUPTED.to_owned()),

@@ -1,6 +1,6 @@
 //! A call while it is decided about: what each hook means for the attempt, and what it is answered.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Answer, Attempt, Call, Decision, Effect, Entry, Hook, Record, RunView, Start};
 use crate::domain::fault::listed;
@@ -19,6 +19,9 @@ const STARTING: &str = "Starting canary analysis for ";
 /// What Flagger calls a rollout that came to a good end.
 const SUCCEEDED: &str = "Succeeded";
 
+/// For how long an event may be held up on its way: it is one of the attempt before where it was sent within that before this one began.
+const LONGEST_ON_THE_WAY: SignedDuration = SignedDuration::from_mins(5);
+
 /// A call while it is decided about.
 pub(super) struct Asked<'a> {
     call: &'a Call,
@@ -36,6 +39,7 @@ struct Standing {
     phase: Phase,
     why: String,
     evidence: bool,
+    is_terminated: bool,
 }
 
 impl Standing {
@@ -45,6 +49,18 @@ impl Standing {
             "" => self.phase.to_string(),
             why => format!("{}: {why}", self.phase),
         }
+    }
+}
+
+impl Standing {
+    /// The answer where somebody ended the run before its time: it judges its version no more, and nobody has said what comes instead.
+    fn cut_off(&self, call: &Call) -> Answer {
+        Answer::no(format!(
+            "somebody ended the run before its time; `skygate canaries delete {} -n {}` lets the next call begin another; {}",
+            call.canary,
+            call.namespace,
+            self.text()
+        ))
     }
 }
 
@@ -196,6 +212,7 @@ impl Asked<'_> {
             )),
             // The promotion that was allowed has not come to its end: there is nothing more to be measured for it.
             Phase::Successful if attempt.is_promotable => Answer::yes(standing.text()),
+            Phase::Successful if standing.is_terminated => standing.cut_off(self.call),
             Phase::Successful => Answer::no(format!(
                 "the run is over, without a good measurement since the last increase at {since}; \
                  a template without `count` goes on until the promotion"
@@ -239,10 +256,7 @@ impl Asked<'_> {
             return Answer::no("the run that judges this version has not begun");
         };
         match (standing.phase, self.run) {
-            (Phase::Successful, Some(view)) if view.is_terminated => Answer::no(format!(
-                "somebody ended the run before its time; {}",
-                standing.text()
-            )),
+            (Phase::Successful, _) if standing.is_terminated => standing.cut_off(self.call),
             (Phase::Successful, _) if standing.evidence => {
                 if let Some(attempt) = self.record.current(self.call) {
                     attempt.is_promotable = true;
@@ -302,9 +316,11 @@ impl Asked<'_> {
     fn event(&mut self) -> Answer {
         let phase = self.call.phase.as_str();
         let message = self.call.message.as_deref().unwrap_or_default();
+        // Flagger's clock may differ from ours; by more than this nothing is held up on its way.
         let is_late = |attempt: &mut Attempt| {
             let sent = self.call.sent_at;
-            sent.is_some_and(|sent| sent < attempt.opened_at)
+            let late = sent.map(|sent| attempt.opened_at.duration_since(sent));
+            late.is_some_and(|late| late.is_positive() && late <= LONGEST_ON_THE_WAY)
         };
         if self.record.current(self.call).is_some_and(is_late) {
             return Answer::yes("noted; it was sent before this attempt began");
@@ -343,12 +359,14 @@ impl Asked<'_> {
                 phase: end.phase,
                 why: end.why.clone(),
                 evidence: end.evidence,
+                is_terminated: end.is_terminated,
             });
         }
         run.map(|run| Standing {
             phase: run.phase,
             why: run.why.clone(),
             evidence: run.evidence,
+            is_terminated: run.is_terminated,
         })
     }
 

@@ -61,6 +61,8 @@ struct EndForm {
     phase: String,
     why: String,
     evidence: bool,
+    #[serde(default)]
+    is_terminated: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -145,6 +147,7 @@ impl AttemptForm {
                 phase: end.phase.name().to_owned(),
                 why: end.why.clone(),
                 evidence: end.evidence,
+                is_terminated: end.is_terminated,
             }),
             closed_at: *closed_at,
         }
@@ -175,6 +178,7 @@ impl EndForm {
             phase: phase(&self.phase)?,
             why: self.why,
             evidence: self.evidence,
+            is_terminated: self.is_terminated,
         })
     }
 }

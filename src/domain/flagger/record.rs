@@ -80,6 +80,8 @@ pub struct End {
     pub why: String,
     /// Whether it has a good measurement of every metric that counts.
     pub evidence: bool,
+    /// Whether somebody ended it before its time.
+    pub is_terminated: bool,
 }
 
 /// One call and its answer.
@@ -252,6 +254,7 @@ impl Attempt {
                 phase: run.phase,
                 why: run.why.clone(),
                 evidence: run.evidence,
+                is_terminated: run.is_terminated,
             });
         }
     }

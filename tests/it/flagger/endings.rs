@@ -94,7 +94,13 @@ fn an_event_that_was_sent_before_the_attempt_ends_nothing() {
         )
     );
     assert!(is_open(&desk));
+    let before = desk.record.clone();
     event.sent_at = Some(at(desk.now));
+    desk.answer(Hook::Event, &event);
+    assert!(!is_open(&desk));
+    // A clock that is far off says nothing.
+    desk.record = before;
+    event.sent_at = Some(at(-3_600));
     desk.answer(Hook::Event, &event);
     assert!(!is_open(&desk));
 }
@@ -117,6 +123,24 @@ fn a_run_that_somebody_ended_promotes_nothing() {
     desk.run().is_terminated = true;
     desk.end_run(Phase::Successful, "terminated");
     let (status, why) = desk.ask(Hook::ConfirmPromotion, "v1");
+    assert_eq!(status, 403);
+    assert!(
+        why.starts_with("somebody ended the run before its time"),
+        "{why}"
+    );
+    assert!(
+        why.contains("`skygate canaries delete reviews -n bookinfo`"),
+        "{why}"
+    );
+    // Nor once the run itself is forgotten.
+    desk.runs.clear();
+    desk.now += 60;
+    let (status, again) = desk.ask(Hook::ConfirmPromotion, "v1");
+    assert_eq!((status, again), (403, why));
+    // What it measured counts for the traffic of then, and for no more.
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+    desk.now += 60;
+    let (status, why) = desk.ask(Hook::ConfirmTrafficIncrease, "v1");
     assert_eq!(status, 403);
     assert!(
         why.starts_with("somebody ended the run before its time"),

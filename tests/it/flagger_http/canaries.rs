@@ -225,6 +225,56 @@ async fn what_is_over_is_forgotten_as_runs_are() {
     assert_eq!(again.status, 200, "{again}");
 }
 
+/// A run is concluded within the call that asks for the promotion: what was to be answered before that is nobody's answer.
+#[tokio::test]
+async fn each_call_has_one_answer() {
+    let served = service().await;
+    ask(&served, "reviews", "v1", &BEGUN).await;
+    let run = served.get(REVIEWS).await.json()["attempts"][0]["run"].clone();
+    let path = format!("/api/v1/runs/{}", run.as_str().expect("an id"));
+    served.await_measurements(&path, 1).await;
+    ask(
+        &served,
+        "reviews",
+        "v1",
+        &[("confirm-promotion", "WaitingPromotion")],
+    )
+    .await;
+    let shown = served.get(REVIEWS).await.json();
+    let calls = shown["attempts"][0]["calls"].as_array().expect("calls");
+    let calls: Vec<&Value> = calls.iter().map(|call| &call["hook"]).collect();
+    assert_eq!(
+        calls,
+        [
+            "confirm-promotion",
+            "confirm-traffic-increase",
+            "pre-rollout"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_somebody_ended_is_counted_as_that() {
+    let served = service().await;
+    ask(&served, "reviews", "v1", &BEGUN).await;
+    let run = served.get(REVIEWS).await.json()["attempts"][0]["run"].clone();
+    let path = format!("/api/v1/runs/{}", run.as_str().expect("an id"));
+    served.await_measurements(&path, 1).await;
+    ask(&served, "reviews", "v1", &[("post-rollout", "Failed")]).await;
+    served.await_end(&path).await;
+    let metrics = served.get("/metrics").await.body;
+    let ended = |phase: &str, count: u64| {
+        format!(
+            "skygate_runs_ended_total{{name=\"reviews-apdex\",namespace=\"bookinfo\",phase=\"{phase}\"}} {count}"
+        )
+    };
+    for expected in [ended("Terminated", 1), ended("Successful", 0)] {
+        assert!(metrics.contains(&expected), "{expected} in {metrics}");
+    }
+    let marks = served.get("/api/v1/annotations?kind=run").await.json();
+    assert_eq!(marks["items"][0]["title"], "reviews-apdex-1: Terminated");
+}
+
 #[tokio::test]
 async fn attempts_are_counted_under_one_name() {
     let served = Setup::saying("F").start().await;

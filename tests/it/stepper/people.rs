@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use skygate::domain::rollout::desk::DeskError;
 use skygate::domain::rollout::{Command, Outcome, Refusal, Seen, Settings};
+use skygate::domain::run::Command as RunCommand;
 use skygate::engine::DesksError;
 use skygate::ports::Clock;
 use skygate::stepper::{Ended, StepperError};
@@ -181,6 +182,28 @@ async fn other_routes_wait_until_the_canary_has_no_traffic() {
     assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
     let back = world.stepper("e", &through("reviews"), "v3", Settings::default());
     let ended = world.play(&back).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+}
+
+/// Argo calls an analysis Successful that somebody ends; whoever did has not said that the version is good.
+#[tokio::test(start_paused = true)]
+async fn an_analysis_that_somebody_ends_is_no_evidence() {
+    let world = World::saying("S");
+    let stepper = world.stepper("a", &ten_steps(), "v2", Settings::default());
+    let (ended, ()) = tokio::join!(world.play(&stepper), async {
+        world.until(&stepper, |scene| scene.rollout.step == 5).await;
+        let run = world.runs().await[0].id.clone();
+        let posted = world.engine.post(&run, RunCommand::Terminate).await;
+        posted.expect("it is told");
+        world
+            .until(&stepper, |scene| scene.rollout.status().1 == "NoEvidence")
+            .await;
+        assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80]);
+        world
+            .want(Command::Promote, None)
+            .await
+            .expect("all the same");
+    });
     assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
 }
 
