@@ -120,7 +120,7 @@ async fn perform(command: Command) -> Result<Outcome, Failure> {
         Command::Validate(command) => or_interrupted(command.execute()).await,
         Command::Templates(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::Runs(command) => command.execute().await,
-        Command::Rollout(command) => command.execute().await,
+        Command::Rollout(command) => Box::pin(command.execute()).await,
         Command::Canaries(command) => or_interrupted(Box::pin(command.execute())).await,
         Command::SimulateOap(command) => command.execute().await,
         Command::Demo(command) => command.execute().await,
