@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use regex::Regex;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,7 +57,8 @@ async fn paged(served: &Served, path: &str, limit: usize) -> Vec<Value> {
 }
 
 fn assert_in_order(rows: &[Value]) {
-    let times: Vec<&str> = rows.iter().map(|row| text(row, "time")).collect();
+    let time = |row: &Value| -> Timestamp { text(row, "time").parse().expect("a moment") };
+    let times: Vec<Timestamp> = rows.iter().map(time).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
 

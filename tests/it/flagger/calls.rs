@@ -100,7 +100,7 @@ fn only_an_event_may_be_without_a_template() {
             Ok(call) => {
                 assert_eq!(hook, Hook::Event);
                 assert_eq!(call.record_name(), None);
-                let sent = call.sent_at.map(|sent| sent.as_millisecond());
+                let sent = call.sent_at.map(jiff::Timestamp::as_millisecond);
                 assert_eq!(sent, Some(1_795_428_856_931));
                 assert_eq!(
                     call.message.as_deref(),
