@@ -264,6 +264,22 @@ impl Parameters {
         values.pop()
     }
 
+    /// Where a page goes on, as `read` understands what callers hand back of it.
+    pub(super) fn cursor<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text("cursor")?;
+        let place = read(&text);
+        if place.is_none() {
+            self.fault(
+                "cursor",
+                format!(
+                    "expected what an earlier page had as `next`, found {}",
+                    shown(&text)
+                ),
+            );
+        }
+        place
+    }
+
     /// A moment: RFC 3339, or a number since 1970, of milliseconds as Grafana has them or of seconds.
     pub(super) fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
         let text = self.text(name)?;

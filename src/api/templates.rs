@@ -440,20 +440,11 @@ async fn page(
 
 /// The namespace and the name that a page comes after.
 pub(super) fn cursor(parameters: &mut Parameters) -> Option<(String, String)> {
-    let text = parameters.text("cursor")?;
-    let bytes = URL_SAFE_NO_PAD.decode(&text).ok();
-    let place = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let place = place.as_deref().and_then(|place| place.split_once('/'));
-    if place.is_none() {
-        parameters.fault(
-            "cursor",
-            format!(
-                "expected what an earlier page had as `next`, found {}",
-                shown(&text)
-            ),
-        );
-    }
-    place.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+    parameters.cursor(|text| {
+        let place = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (namespace, name) = place.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    })
 }
 
 impl TemplateRow {

@@ -17,7 +17,6 @@ use crate::api::extract::Parameters;
 use crate::api::problem::Problem;
 use crate::api::rendering::Written;
 use crate::api::runs::list::{RUNS_AT_A_TIME, described, phases};
-use crate::domain::fault::shown;
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::plan::MetricPlan;
 use crate::domain::reading::Series;
@@ -122,7 +121,7 @@ impl Wanted {
             run: parameters.text("run").map(RunId),
             metrics: parameters.all("metric"),
             phases: phases(&mut parameters),
-            after: Place::given(&mut parameters),
+            after: parameters.cursor(Place::read),
             limit: parameters.number("limit", 1..=LONGEST_PAGE).unwrap_or(PAGE),
         };
         parameters.done(wanted)
@@ -216,21 +215,6 @@ impl Page<'_> {
 type Form = (String, String, Option<(String, usize, u64, usize)>);
 
 impl Place {
-    fn given(parameters: &mut Parameters) -> Option<Self> {
-        let text = parameters.text("cursor")?;
-        let place = Self::read(&text);
-        if place.is_none() {
-            parameters.fault(
-                "cursor",
-                format!(
-                    "expected what an earlier page had as `next`, found {}",
-                    shown(&text)
-                ),
-            );
-        }
-        place
-    }
-
     /// As callers hand it back. What is in it is nobody's business.
     fn written(&self) -> String {
         let nanoseconds = |at: Timestamp| at.as_nanosecond().to_string();

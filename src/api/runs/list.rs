@@ -157,18 +157,7 @@ fn labels(parameters: &mut Parameters) -> BTreeMap<String, String> {
 }
 
 pub(in crate::api) fn cursor(parameters: &mut Parameters) -> Option<Cursor> {
-    let text = parameters.text("cursor")?;
-    let place = read(&text);
-    if place.is_none() {
-        parameters.fault(
-            "cursor",
-            format!(
-                "expected what an earlier page had as `next`, found {}",
-                shown(&text)
-            ),
-        );
-    }
-    place
+    parameters.cursor(read)
 }
 
 /// A place in the list, as callers hand it back. What is in it is nobody's business.
