@@ -19,7 +19,7 @@ use super::templates::{LONGEST_PAGE, PAGE, cursor};
 use crate::domain::fault::shown;
 use crate::domain::flagger::{Left, Record};
 use crate::domain::run::{Command, Run, RunId};
-use crate::ports::{Change, Expected, Record as Kept, RecordKind, StoreError};
+use crate::ports::{Change, Expected, Record as Kept, RecordKind, StoreError, To};
 use crate::wire::{CanaryPage, CanaryRow, CanaryView, JudgedBy, KeptCanary};
 
 /// The canaries that Flagger has asked about, by namespace and name, as flat rows: one for each template that a canary is judged by.
@@ -188,7 +188,7 @@ async fn change(app: &App, kept: &Kept, record: Option<&Record>) -> Result<(), S
     let change = Change {
         key: kept.key.clone(),
         expected: Expected::Version(kept.version),
-        body: record.map(Record::to_json),
+        to: record.map_or(To::Gone, |it| To::Body(it.to_json())),
     };
     let now = app.ports.clock.now();
     app.ports.records.change(&[change], now).await.map(drop)

@@ -27,7 +27,9 @@ use crate::domain::plan::{MetricPlan, Plan};
 use crate::domain::run::{Command, Run, RunId};
 use crate::domain::spec::RunBody;
 use crate::engine::Watched;
-use crate::ports::{Change, Expected, Moment, Record as Kept, RecordKey, RecordKind, StoreError};
+use crate::ports::{
+    Change, Expected, Moment, Record as Kept, RecordKey, RecordKind, StoreError, To,
+};
 
 /// Flagger gives up after ten seconds unless it is told otherwise.
 const WITHIN: Duration = Duration::from_secs(8);
@@ -281,7 +283,7 @@ async fn save(
     let change = Change {
         key: key.clone(),
         expected,
-        body: Some(record.to_json()),
+        to: To::Body(record.to_json()),
     };
     let now = app.ports.clock.now();
     app.ports.records.change(&[change], now).await.map(drop)

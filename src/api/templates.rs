@@ -24,10 +24,13 @@ use crate::domain::analysis::{Analysis, Context, Library, Request};
 use crate::domain::args::{Piece, pieces};
 use crate::domain::fault::{Fault, Faults, shown};
 use crate::domain::spec::{Argument, Kind, Template, TemplateRef};
-use crate::ports::{Change, Expected, Record, RecordKey, RecordKind};
+use crate::ports::{Change, Expected, Record, RecordKey, RecordKind, StoreError, To};
 
 /// The most templates in one request.
 const MOST_TEMPLATES: usize = 1_000;
+
+/// How often templates are compared with what is kept, where others change it meanwhile.
+const TRIES: u32 = 50;
 
 /// How many rows a page has, and how many it may have.
 pub(super) const PAGE: usize = 100;
@@ -182,14 +185,38 @@ impl Batch {
         Faults::none_or(faults, batch).map_err(Problem::invalid)
     }
 
+    /// Keeps them all as one change, also where another batch with the same names is being kept: what is found unchanged has to be so
+    /// still when the others are written.
     async fn keep(self, app: &App) -> Result<Applied, Problem> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (items, changes) = self.compared(app).await?;
+            let changed = changes.iter().filter(|it| it.to != To::Same).count();
+            if changed > 0 {
+                let now = app.ports.clock.now();
+                match app.ports.records.change(&changes, now).await {
+                    Ok(_) => info!(changed, "{changed} templates were applied"),
+                    Err(StoreError::Changed { .. }) if tries < TRIES => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            return Ok(Applied {
+                items,
+                notes: self.notes,
+            });
+        }
+    }
+
+    /// What each of them is beside what is kept, and what makes that of it.
+    async fn compared(&self, app: &App) -> Result<(Vec<AppliedItem>, Vec<Change>), Problem> {
         let (mut items, mut changes) = (Vec::new(), Vec::new());
-        for (key, kind, manifest) in self.templates {
-            let known = app.ports.records.read(&key).await?;
-            let result = match known {
-                None => "created",
-                Some(record) if record.body == manifest => "unchanged",
-                Some(_) => "configured",
+        for (key, kind, manifest) in &self.templates {
+            let known = app.ports.records.read(key).await?;
+            let (result, to) = match &known {
+                None => ("created", To::Body(manifest.clone())),
+                Some(record) if record.body == *manifest => ("unchanged", To::Same),
+                Some(_) => ("configured", To::Body(manifest.clone())),
             };
             items.push(AppliedItem {
                 kind: kind.name(),
@@ -197,24 +224,13 @@ impl Batch {
                 name: key.name.clone(),
                 result,
             });
-            if result != "unchanged" {
-                changes.push(Change {
-                    key,
-                    expected: Expected::Anything,
-                    body: Some(manifest),
-                });
-            }
+            changes.push(Change {
+                key: key.clone(),
+                expected: known.map_or(Expected::Absent, |it| Expected::Version(it.version)),
+                to,
+            });
         }
-        let changed = changes.len();
-        if changed > 0 {
-            let now = app.ports.clock.now();
-            app.ports.records.change(&changes, now).await?;
-            info!(changed, "{changed} templates were applied");
-        }
-        Ok(Applied {
-            items,
-            notes: self.notes,
-        })
+        Ok((items, changes))
     }
 }
 
@@ -563,7 +579,7 @@ async fn remove(app: &App, key: RecordKey) -> Result<StatusCode, Problem> {
     let change = Change {
         key,
         expected: Expected::Anything,
-        body: None,
+        to: To::Gone,
     };
     let now = app.ports.clock.now();
     app.ports.records.change(&[change], now).await?;

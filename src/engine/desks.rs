@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::rollout::desk::{Desk, DeskError, Lease};
-use crate::ports::{Change, Clock, Expected, RecordKey, RecordKind, Records, StoreError};
+use crate::ports::{Change, Clock, Expected, RecordKey, RecordKind, Records, StoreError, To};
 
 /// How long a stepper's lease is, in real time: long enough to be renewed in peace, short enough that another takes over soon.
 const LEASE: Duration = Duration::from_secs(30);
@@ -115,7 +115,7 @@ impl Desks {
             let change = Change {
                 key: key.clone(),
                 expected,
-                body: Some(kept.desk.to_body()),
+                to: To::Body(kept.desk.to_body()),
             };
             match self.records.change(&[change], now).await {
                 Ok(_) => {

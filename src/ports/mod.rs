@@ -18,7 +18,7 @@ use crate::domain::reading::{Reading, SourceError};
 use crate::domain::run::{Run, RunId};
 
 pub use hook::{Hook, HookAnswer, HookCall};
-pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records};
+pub use records::{Change, Expected, Record, RecordKey, RecordKind, Records, To};
 pub use router::{Observed, Remedy, RouterError, Shift, Shifted, TrafficRouter};
 pub use store::{
     Cursor, Inserted, Lease, Leased, Next, RequestKey, RunQuery, Store, StoreError, Tally,

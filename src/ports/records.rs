@@ -19,7 +19,7 @@ pub trait Records: Debug + Send + Sync {
     async fn read(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
 
     /// Makes all of these changes at `now`, or none: [`StoreError::Changed`] where one of them expects another version.
-    /// Answers with the version of each record; 0 where it is gone.
+    /// Answers with the version of each record; 0 where there is none.
     async fn change(&self, changes: &[Change], now: Timestamp) -> Result<Vec<u64>, StoreError>;
 
     /// Up to `limit` records of a kind, in one namespace or in all, that come after the record `after` (its namespace and name),
@@ -127,8 +127,19 @@ pub struct Change {
     pub key: RecordKey,
     /// What its writer knows of it.
     pub expected: Expected,
-    /// What it says from now on; `None` removes it. Removing what is not there is no failure.
-    pub body: Option<Value>,
+    /// What becomes of it.
+    pub to: To,
+}
+
+/// What becomes of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum To {
+    /// It says this from now on.
+    Body(Value),
+    /// It is gone. Removing what is not there is no failure.
+    Gone,
+    /// It stays as it is, version and all: the changes beside this one are made only where it is as expected.
+    Same,
 }
 
 /// What the writer of a record knows of it.

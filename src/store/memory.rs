@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::domain::run::{Command, Run, RunId};
 use crate::ports::{
     Change, Cursor, Expected, Inserted, Lease, Leased, Next, Record, RecordKey, RecordKind,
-    Records, RequestKey, RunQuery, Store, StoreError, Tally,
+    Records, RequestKey, RunQuery, Store, StoreError, Tally, To,
 };
 
 /// Runs and records in memory.
@@ -291,12 +291,7 @@ impl Records for MemoryStore {
         // On a copy, so that a change that is refused undoes those before it.
         let (mut records, mut newest) = (kept.records.clone(), kept.versions);
         let mut versions = Vec::with_capacity(changes.len());
-        for Change {
-            key,
-            expected,
-            body,
-        } in changes
-        {
+        for Change { key, expected, to } in changes {
             let found = records.get(key).map_or(0, |record| record.version);
             let is_expected = match expected {
                 Expected::Anything => true,
@@ -307,10 +302,17 @@ impl Records for MemoryStore {
                 let key = key.clone();
                 return Err(StoreError::Changed { key, found });
             }
-            let Some(body) = body else {
-                records.remove(key);
-                versions.push(0);
-                continue;
+            let body = match to {
+                To::Body(body) => body,
+                To::Gone => {
+                    records.remove(key);
+                    versions.push(0);
+                    continue;
+                }
+                To::Same => {
+                    versions.push(found);
+                    continue;
+                }
             };
             newest += 1;
             versions.push(newest);

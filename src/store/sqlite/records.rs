@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::{moment, stamp};
-use crate::ports::{Change, Expected, Record, RecordKey, RecordKind, StoreError};
+use crate::ports::{Change, Expected, Record, RecordKey, RecordKind, StoreError, To};
 
 /// A record as it is in the file.
 pub(super) fn read(connection: &Connection, key: &RecordKey) -> Result<Option<Record>, StoreError> {
@@ -28,12 +28,7 @@ pub(super) fn change(
     now: Timestamp,
 ) -> Result<Vec<u64>, StoreError> {
     let mut versions = Vec::with_capacity(changes.len());
-    for Change {
-        key,
-        expected,
-        body,
-    } in changes
-    {
+    for Change { key, expected, to } in changes {
         let found = version(connection, key)?;
         let is_expected = match expected {
             Expected::Anything => true,
@@ -45,14 +40,21 @@ pub(super) fn change(
             return Err(StoreError::Changed { key, found });
         }
         let key = params![key.kind.name(), key.namespace, key.name];
-        let Some(body) = body else {
-            connection
-                .prepare_cached(
-                    "DELETE FROM records WHERE kind = ?1 AND namespace = ?2 AND name = ?3",
-                )?
-                .execute(key)?;
-            versions.push(0);
-            continue;
+        let body = match to {
+            To::Body(body) => body,
+            To::Gone => {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM records WHERE kind = ?1 AND namespace = ?2 AND name = ?3",
+                    )?
+                    .execute(key)?;
+                versions.push(0);
+                continue;
+            }
+            To::Same => {
+                versions.push(found);
+                continue;
+            }
         };
         let version: i64 = connection
             .prepare_cached(

@@ -118,11 +118,11 @@ async fn operations_of_one_transaction_fail_each_for_itself() {
     let refused = Change {
         key: key.clone(),
         expected: crate::ports::Expected::Version(7),
-        body: None,
+        to: crate::ports::To::Gone,
     };
     let accepted = Change {
         expected: crate::ports::Expected::Absent,
-        body: Some(json!(1)),
+        to: crate::ports::To::Body(json!(1)),
         ..refused.clone()
     };
     let changes = [accepted.clone(), refused];

@@ -98,21 +98,29 @@ async fn deleting_and_terminating_at_once_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn templates_are_applied_whole() {
     let served = Setup::saying("S").start().await;
+    let names: Vec<String> = (0..8).map(|n| format!("t{n}")).collect();
     let apply = |n: usize| {
-        let two = |name: &str| super::template(name, &format!("count: 1, failureLimit: {}", n % 2));
-        served.post(
-            "/api/v1/templates",
-            format!("{}---\n{}", two("a"), two("b")),
-        )
+        let metric = format!("count: 1, failureLimit: {}", n % 2);
+        let all: Vec<String> = names
+            .iter()
+            .map(|it| super::template(it, &metric))
+            .collect();
+        served.post("/api/v1/templates", all.join("---\n"))
     };
-    for answer in join_all((0..20).map(apply)).await {
-        assert_eq!(answer.status, 200, "{answer}");
-    }
-    let limit = async |name: &str| {
+    let limit = async |name: &String| {
         let template = served
             .get(&format!("/api/v1/templates/default/{name}"))
             .await;
         template.json()["spec"]["metrics"][0]["failureLimit"].clone()
     };
-    assert_eq!(limit("a").await, limit("b").await);
+    for round in 0..30 {
+        for answer in join_all((0..20).map(apply)).await {
+            assert_eq!(answer.status, 200, "{answer}");
+        }
+        let limits = join_all(names.iter().map(limit)).await;
+        let [first, others @ ..] = &limits[..] else {
+            unreachable!("there are eight")
+        };
+        assert!(others.iter().all(|it| it == first), "{round}: {limits:?}");
+    }
 }

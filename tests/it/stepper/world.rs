@@ -19,7 +19,7 @@ use skygate::domain::run::{Command as RunCommand, Run, RunId};
 use skygate::engine::{Desks, DesksError, Engine};
 use skygate::ports::{
     Change, Clock, Expected, Hook, HookAnswer, HookCall, Inserted, MetricSource, Observed,
-    RecordKey, RecordKind, Records, RequestKey, RouterError, RunQuery, Shift, Shifted, Store,
+    RecordKey, RecordKind, Records, RequestKey, RouterError, RunQuery, Shift, Shifted, Store, To,
     TrafficRouter,
 };
 use skygate::stepper::{
@@ -343,7 +343,7 @@ impl World {
         let change = Change {
             key,
             expected: Expected::Anything,
-            body: None,
+            to: To::Gone,
         };
         let forgotten = self.store.change(&[change], self.clock.now()).await;
         forgotten.expect("a store");

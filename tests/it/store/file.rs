@@ -12,7 +12,7 @@ use skygate::domain::fault::Fault;
 use skygate::domain::run::{Command, Event, Run, RunId, step};
 use skygate::ports::{
     Change, Expected, Inserted, Next, Record, RecordKey, RecordKind, Records, RequestKey, RunQuery,
-    Store, StoreError,
+    Store, StoreError, To,
 };
 use skygate::store::{OpenError, Planner, SqliteStore};
 use tempfile::TempDir;
@@ -474,7 +474,7 @@ mod first {
         Change {
             key: RecordKey::new(RecordKind::Template, "default", "apdex"),
             expected: Expected::Absent,
-            body: Some(json!({"kind": "AnalysisTemplate"})),
+            to: To::Body(json!({"kind": "AnalysisTemplate"})),
         }
     }
 

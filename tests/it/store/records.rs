@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use skygate::ports::{Change, Expected, Record, RecordKey, RecordKind, StoreError};
+use skygate::ports::{Change, Expected, Record, RecordKey, RecordKind, StoreError, To};
 
 use super::{Shelf, on_every_store};
 use crate::harness::at;
@@ -11,6 +11,7 @@ on_every_store!(
     a_record_is_found_as_it_was_written,
     a_change_is_made_only_of_what_was_expected,
     several_changes_are_made_or_none,
+    what_stays_the_same_is_still_expected,
     changes_build_on_one_another,
     no_version_comes_twice,
     of_changes_at_the_same_time_one_wins,
@@ -21,11 +22,11 @@ fn key(name: &str) -> RecordKey {
     RecordKey::new(RecordKind::Rollout, "space", name)
 }
 
-fn change(name: &str, expected: Expected, body: Option<Value>) -> Change {
+fn change(name: &str, expected: Expected, to: To) -> Change {
     Change {
         key: key(name),
         expected,
-        body,
+        to,
     }
 }
 
@@ -40,7 +41,7 @@ async fn put(
     expected: Expected,
     body: Value,
 ) -> Result<u64, StoreError> {
-    let versions = make(shelf, &[change(name, expected, Some(body))]).await?;
+    let versions = make(shelf, &[change(name, expected, To::Body(body))]).await?;
     assert_eq!(versions.len(), 1);
     Ok(versions[0])
 }
@@ -104,7 +105,7 @@ async fn a_change_is_made_only_of_what_was_expected(mut shelf: Shelf) {
         json!(3)
     );
 
-    let removal = |expected| change("r", expected, None);
+    let removal = |expected| change("r", expected, To::Gone);
     let refused = make(&shelf, &[removal(Expected::Version(second))]).await;
     assert_eq!(refused, Err(changed("r", third)));
     let removed = make(&shelf, &[removal(Expected::Version(third))]).await;
@@ -124,10 +125,10 @@ async fn several_changes_are_made_or_none(mut shelf: Shelf) {
     let refused = make(
         &shelf,
         &[
-            change("a", Expected::Version(a), Some(json!("changed"))),
-            change("b", Expected::Absent, Some(json!("b"))),
-            change("a", Expected::Anything, None),
-            change("c", Expected::Version(1_000), Some(json!("c"))),
+            change("a", Expected::Version(a), To::Body(json!("changed"))),
+            change("b", Expected::Absent, To::Body(json!("b"))),
+            change("a", Expected::Anything, To::Gone),
+            change("c", Expected::Version(1_000), To::Body(json!("c"))),
         ],
     )
     .await;
@@ -142,6 +143,33 @@ async fn several_changes_are_made_or_none(mut shelf: Shelf) {
     assert_eq!(make(&shelf, &[]).await, Ok(vec![]));
 }
 
+async fn what_stays_the_same_is_still_expected(mut shelf: Shelf) {
+    let a = put(&shelf, "a", Expected::Absent, json!("a"))
+        .await
+        .expect("as it should be");
+    shelf.step();
+    let beside = |a: Expected, none: Expected| {
+        [
+            change("a", a, To::Same),
+            change("none", none, To::Same),
+            change("b", Expected::Anything, To::Body(json!("b"))),
+        ]
+    };
+    let refused = make(&shelf, &beside(Expected::Version(a + 1), Expected::Absent)).await;
+    assert_eq!(refused, Err(changed("a", a)));
+    let refused = make(&shelf, &beside(Expected::Version(a), Expected::Version(a))).await;
+    assert_eq!(refused, Err(changed("none", 0)));
+    assert_eq!(read(&shelf, "b").await, None);
+
+    let before = read(&shelf, "a").await;
+    let made = make(&shelf, &beside(Expected::Version(a), Expected::Absent)).await;
+    let b = read(&shelf, "b").await.expect("as it should be").version;
+    assert_eq!(made, Ok(vec![a, 0, b]));
+    shelf.step();
+    assert_eq!(read(&shelf, "a").await, before);
+    assert_eq!(read(&shelf, "none").await, None);
+}
+
 async fn changes_build_on_one_another(mut shelf: Shelf) {
     let a = put(&shelf, "a", Expected::Absent, json!(0))
         .await
@@ -149,9 +177,9 @@ async fn changes_build_on_one_another(mut shelf: Shelf) {
     let versions = make(
         &shelf,
         &[
-            change("a", Expected::Version(a), None),
-            change("a", Expected::Absent, Some(json!(1))),
-            change("b", Expected::Absent, Some(json!(2))),
+            change("a", Expected::Version(a), To::Gone),
+            change("a", Expected::Absent, To::Body(json!(1))),
+            change("b", Expected::Absent, To::Body(json!(2))),
         ],
     )
     .await
@@ -177,7 +205,7 @@ async fn no_version_comes_twice(mut shelf: Shelf) {
         assert!(version > last);
         last = version;
         if round % 2 == 0 {
-            let removal = change("r", Expected::Anything, None);
+            let removal = change("r", Expected::Anything, To::Gone);
             make(&shelf, &[removal]).await.expect("as it should be");
         }
         shelf.step();
@@ -211,7 +239,7 @@ async fn records_are_listed_in_order(mut shelf: Shelf) {
         let change = Change {
             key: RecordKey::new(kind, namespace, name),
             expected: Expected::Absent,
-            body: Some(json!({})),
+            to: To::Body(json!({})),
         };
         make(&shelf, &[change]).await.expect("as it should be");
     }
