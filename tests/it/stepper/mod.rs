@@ -8,4 +8,5 @@ mod people;
 mod promoting;
 mod restoring;
 mod seed;
+mod sight;
 mod world;
