@@ -12,6 +12,7 @@ use super::github::{Step, annotations};
 use super::problem::Problem;
 use super::{Report, junit, markdown};
 use crate::cli::outcome::{Failure, Outcome, complain, emit, printable, tell, unobeyed, write};
+use crate::cli::unwritten::{self, STDOUT};
 use crate::secrets::without_url_credentials;
 use crate::wire;
 
@@ -84,6 +85,7 @@ impl Delivery {
         mut self,
         judged: Result<Option<Told<impl Serialize>>, Failure>,
     ) -> Result<Outcome, Failure> {
+        self.places().for_each(|place| unwritten::add(&place));
         match judged {
             Ok(Some(told)) => self.tell(&told),
             Ok(None) => {
@@ -97,6 +99,15 @@ impl Delivery {
                 Err(failure)
             }
         }
+    }
+
+    /// Every place that something goes to, in order.
+    fn places(&self) -> impl Iterator<Item = String> {
+        let files = self.files.iter().map(|(_, place)| place.name());
+        let step = self.step.iter().flat_map(Step::places);
+        let word = self.word.iter().map(Place::name);
+        let stdout = std::iter::once(STDOUT.to_owned());
+        stdout.chain(files).chain(step).chain(word)
     }
 
     fn tell(&mut self, told: &Told<impl Serialize>) -> Result<Outcome, Failure> {
@@ -154,12 +165,14 @@ impl Delivery {
             (Some(text), Form::Markdown) => write(&unobeyed(&text)),
             (Some(text), _) => write(&text),
         });
+        unwritten::settle(STDOUT);
         let mut done = vec![stdout];
         for (form, place) in &mut self.files {
             let written = in_form(*form).and_then(|text| match text {
                 Some(text) => place.write(&text),
                 None => Ok(()),
             });
+            unwritten::settle(&place.name());
             done.push(written);
         }
         done
@@ -176,7 +189,11 @@ impl Delivery {
 
     fn leave_word(&mut self, outcome: Outcome) -> Result<(), Failure> {
         match &mut self.word {
-            Some(place) => place.write(outcome.word()),
+            Some(place) => {
+                let written = place.write(outcome.word());
+                unwritten::settle(&place.name());
+                written
+            }
             None => Ok(()),
         }
     }
@@ -198,6 +215,11 @@ impl Place {
             .write_all(text.as_bytes())
             .with_context(|| format!("failed to write to {}", self.path.display()))
             .map_err(Failure::broken)
+    }
+
+    /// What it is called.
+    fn name(&self) -> String {
+        self.path.display().to_string()
     }
 }
 

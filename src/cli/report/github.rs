@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Metric, Report, Standing, markdown};
 use crate::cli::outcome::{Outcome, tell};
+use crate::cli::unwritten;
 
 /// How many annotations of a kind GitHub shows of one step.
 const MOST_OF_A_KIND: usize = 10;
@@ -57,7 +58,14 @@ impl Step {
                     path.display()
                 ));
             }
+            unwritten::settle(&path.display().to_string());
         }
+    }
+
+    /// The files that a report goes to.
+    pub(super) fn places(&self) -> impl Iterator<Item = String> {
+        let files = self.summary.iter().chain(&self.outputs);
+        files.map(|path| path.display().to_string())
     }
 }
 
