@@ -1,34 +1,125 @@
-//! What asks this process to end.
+//! What asks this process to end, and what ends it where nobody heeds that.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::outcome::{Outcome, tell};
+use super::unwritten;
+
+/// How long a signal waits to be heeded. Another one meanwhile says nothing new: a terminal and a wrapper may both pass one Ctrl-C on.
+const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// How often somebody heeded a signal.
+static HEEDED: AtomicU64 = AtomicU64::new(0);
 
 /// Listens from now on; what it returns is ready once somebody presses Ctrl-C or sends SIGTERM.
 /// Where signals cannot be listened for it never is: the system ends the process then.
-#[cfg(unix)]
 pub(super) fn interrupted() -> impl Future<Output = ()> + Send + 'static {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-
-    async fn received(signals: std::io::Result<Signal>) {
-        match signals {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+    let mut signals = Signals::listen();
+    stand_by();
+    async move {
+        signals.next().await;
+        HEEDED.fetch_add(1, Ordering::SeqCst);
     }
+}
 
-    let (interrupt, terminate) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
-    async {
-        tokio::select! {
-            () = received(interrupt) => {}
-            () = received(terminate) => {}
+/// Once anybody has listened the system ends this process no more. Something has to where nobody gets to heed a signal:
+/// while a write waits for a reader that takes nothing, and after the last listener is gone.
+fn stand_by() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        // A thread of its own, for all others may wait for that reader. Nobody waits for this one: it lives as long as the process.
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        let begun = thread.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(async {
+                    unheeded().await;
+                    end().await;
+                });
+            }
+        });
+        if let Err(error) = begun {
+            tracing::warn!(%error, "an interrupt may have to wait for whoever reads the output");
+        }
+    });
+}
+
+/// Ready once a signal has come that nobody has heeded for a moment.
+async fn unheeded() {
+    let mut signals = Signals::listen();
+    let mut heeded = HEEDED.load(Ordering::SeqCst);
+    loop {
+        signals.next().await;
+        tokio::time::sleep(A_MOMENT).await;
+        while signals.next().now_or_never().is_some() {}
+        let known = std::mem::replace(&mut heeded, HEEDED.load(Ordering::SeqCst));
+        if heeded == known {
+            return;
         }
     }
 }
 
-/// Ready once somebody presses Ctrl-C.
+/// Ends the process, and says what it leaves unwritten.
+#[expect(
+    clippy::exit,
+    reason = "the thread that could return from `main` waits for a reader"
+)]
+async fn end() {
+    let said = tokio::task::spawn_blocking(|| match unwritten::list().as_slice() {
+        [] => tell("interrupted before it was done"),
+        places => tell(&format!(
+            "interrupted before this was written: {}",
+            places.join(", ")
+        )),
+    });
+    // It may be stderr that takes nothing.
+    let _ = tokio::time::timeout(A_MOMENT, said).await;
+    std::process::exit(Outcome::Interrupted.code().into());
+}
+
+/// Signals that ask this process to end, from the moment it listens.
+#[cfg(unix)]
+struct Signals([std::io::Result<tokio::signal::unix::Signal>; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Self([SignalKind::interrupt(), SignalKind::terminate()].map(signal))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate] = self.0.each_mut().map(async |signals| match signals {
+            Ok(signals) => drop(signals.recv().await),
+            Err(_) => std::future::pending().await,
+        });
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+        }
+    }
+}
+
+/// Ctrl-C, whenever it is waited for.
 #[cfg(not(unix))]
-pub(super) async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -1,11 +1,9 @@
 //! Steps a rollout, shows it meanwhile, and passes on what interrupts it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
 
 use super::Live;
 use crate::cli::outcome::Failure;
@@ -29,11 +27,11 @@ pub(in crate::cli) struct Played {
 }
 
 /// What interrupts a stepper: signals, and the end of its time.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Interrupts {
     sender: mpsc::Sender<()>,
-    count: Arc<AtomicUsize>,
-    hurry: Arc<Notify>,
+    count: AtomicUsize,
+    hurry: Notify,
 }
 
 impl Interrupts {
@@ -41,8 +39,8 @@ impl Interrupts {
         let (sender, heard) = mpsc::channel(2);
         let interrupts = Self {
             sender,
-            count: Arc::default(),
-            hurry: Arc::default(),
+            count: AtomicUsize::default(),
+            hurry: Notify::default(),
         };
         (interrupts, heard)
     }
@@ -70,17 +68,8 @@ pub(in crate::cli) async fn play(
     quiet: bool,
 ) -> Result<Played, Failure> {
     let (interrupts, heard) = Interrupts::new();
-    let mut listening = JoinSet::new();
-    let signalled = interrupts.clone();
     // Listens from now on: nothing is begun that an interrupt would miss.
-    let mut next = Box::pin(interrupted());
-    listening.spawn(async move {
-        loop {
-            next.await;
-            next = Box::pin(interrupted());
-            signalled.add();
-        }
-    });
+    let mut interrupt = Box::pin(interrupted());
     let late = async {
         match timeout {
             Some(timeout) => stepper.clock.sleep(timeout).await,
@@ -97,6 +86,10 @@ pub(in crate::cli) async fn play(
     let ended = loop {
         tokio::select! {
             ended = &mut playing => break ended,
+            () = &mut interrupt => {
+                interrupt = Box::pin(interrupted());
+                interrupts.add();
+            }
             () = &mut late, if !is_late => {
                 is_late = true;
                 interrupts.add();
