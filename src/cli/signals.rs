@@ -10,7 +10,7 @@ use super::outcome::{Outcome, tell};
 use super::unwritten;
 
 /// How long a signal waits to be heeded. Another one meanwhile says nothing new: a terminal and a wrapper may both pass one Ctrl-C on.
-const A_MOMENT: Duration = Duration::from_secs(1);
+const A_MOMENT: Duration = Duration::from_secs(3);
 
 /// How often somebody heeded a signal.
 static HEEDED: AtomicU64 = AtomicU64::new(0);
