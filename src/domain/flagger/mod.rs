@@ -31,7 +31,9 @@ mod asked;
 mod call;
 mod decide;
 mod form;
+mod hooks;
 mod record;
+mod standing;
 mod start;
 mod view;
 
