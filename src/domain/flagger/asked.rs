@@ -51,7 +51,10 @@ impl<'a> Asked<'a> {
 impl Asked<'_> {
     /// What comes of it as a call of `hook`.
     pub(super) fn decided(mut self, hook: Hook) -> Decision {
-        let answer = self.answer(hook);
+        let answer = match self.contradiction(hook) {
+            Some(refusal) => refusal,
+            None => self.answer(hook),
+        };
         self.tell_of_traffic();
         self.answered(hook, answer)
     }
@@ -115,7 +118,7 @@ impl Asked<'_> {
 
     fn answered(mut self, hook: Hook, mut answer: Answer) -> Decision {
         let ignored = self.ignored(hook);
-        if !ignored.is_empty() {
+        if !ignored.is_empty() && !is_bound(hook) {
             let names = listed(ignored.iter().map(String::as_str));
             answer.add(&format!(
                 "; not used: {names}, with which the attempt was not begun"
@@ -137,6 +140,26 @@ impl Asked<'_> {
             may_change: self.may_change,
             ignored,
         }
+    }
+
+    /// The refusal of a call whose arguments contradict those of its attempt: whoever takes the answer for theirs would be judged by others.
+    fn contradiction(&mut self, hook: Hook) -> Option<Answer> {
+        let is_flowing = self.record.current(self.call)?.has_flowed();
+        // That is another attempt, which begins with arguments of its own.
+        if !is_bound(hook) || (hook == Hook::PreRollout && is_flowing) {
+            return None;
+        }
+        let ignored = self.ignored(hook);
+        if ignored.is_empty() {
+            return None;
+        }
+        let names = listed(ignored.iter().map(String::as_str));
+        let mut answer = Answer::no(format!("this attempt is judged with other {names}"));
+        answer.add(&format!(
+            "; a second judge needs a template of its own name; if they were edited, `skygate canaries delete {} -n {}` lets the next call begin anew",
+            self.call.canary, self.call.namespace
+        ));
+        Some(answer)
     }
 
     /// The arguments of the call that its attempt's run does not have, or has with another value. What is left out is no contradiction.
@@ -176,5 +199,16 @@ impl Asked<'_> {
             self.effects
                 .push(Effect::Tell(attempt.run.clone(), command));
         }
+    }
+}
+
+/// Whether the answer to a hook is no one's but the judge's whose arguments the attempt was begun with.
+fn is_bound(hook: Hook) -> bool {
+    match hook {
+        Hook::PreRollout
+        | Hook::Rollout
+        | Hook::ConfirmTrafficIncrease
+        | Hook::ConfirmPromotion => true,
+        Hook::ConfirmRollout | Hook::PostRollout | Hook::Rollback | Hook::Event => false,
     }
 }

@@ -317,33 +317,6 @@ fn an_event_shows_that_a_first_increase_was_not_heard() {
 }
 
 #[test]
-fn arguments_that_change_within_an_attempt_are_told_of() {
-    let mut desk = rolling("v1", Phase::Running);
-    let mut other = call("v1");
-    other.args.insert("service-name".to_owned(), "y".to_owned());
-    other.args.insert("more".to_owned(), "z".to_owned());
-    let decision = desk.decision(Hook::Rollout, &other);
-    assert_eq!(decision.ignored, ["args.more", "args.service-name"]);
-    let told = "; not used: `args.more`, `args.service-name`, with which the attempt was not begun";
-    assert!(
-        decision.answer.text.ends_with(told),
-        "{}",
-        decision.answer.text
-    );
-    // However much else there is to say.
-    desk.run().why = "x".repeat(900);
-    let (_, text) = desk.answer(Hook::Rollout, &other);
-    assert_eq!((text.chars().count(), text.ends_with(told)), (500, true));
-    // What is left out is the same as before, and another attempt is begun with what it says.
-    let mut fewer = call("v1");
-    fewer.args.clear();
-    assert_eq!(desk.decision(Hook::Rollback, &fewer).ignored, [""; 0]);
-    other.checksum = "v2".to_owned();
-    desk.answer(Hook::PreRollout, &other);
-    assert_eq!(desk.decision(Hook::Rollout, &other).ignored, [""; 0]);
-}
-
-#[test]
 fn the_past_is_kept_within_bounds() {
     let mut desk = Desk::default();
     let mut event = call("v");

@@ -14,6 +14,7 @@ enum Op {
         version: usize,
         phase: usize,
         is_start: bool,
+        is_other_judge: bool,
         is_saved_only: bool,
     },
     Sleep(i64),
@@ -33,8 +34,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         Just(Phase::Inconclusive),
     ];
     let op = prop_oneof![
-        20 => (0..8usize, 0..2usize, 0..4usize, any::<bool>(), prop::bool::weighted(0.1)).prop_map(
-            |(hook, version, phase, is_start, is_saved_only)| Op::Call { hook, version, phase, is_start, is_saved_only }
+        20 => (0..8usize, 0..2usize, 0..4usize, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
+            |(hook, version, phase, is_start, is_other_judge, is_saved_only)| Op::Call { hook, version, phase, is_start, is_other_judge, is_saved_only }
         ),
         5 => (1..100i64).prop_map(Op::Sleep),
         5 => Just(Op::MeasureWell),
@@ -67,10 +68,13 @@ proptest! {
                         desk.runs.remove(&attempt.run.0);
                     }
                 }
-                Op::Call { hook, version, phase, is_start, is_saved_only } => {
+                Op::Call { hook, version, phase, is_start, is_other_judge, is_saved_only } => {
                     let hook = Hook::ALL[hook];
                     let mut call = call(VERSIONS[version]);
                     PHASES[phase].clone_into(&mut call.phase);
+                    if is_other_judge {
+                        call.args.insert("service-name".to_owned(), "y".to_owned());
+                    }
                     call.message = is_start.then(|| "Starting canary analysis for reviews.bookinfo".to_owned());
                     let before = desk.record.attempt.clone();
                     let live = before.clone().filter(|it| it.closed_at.is_none());
@@ -95,6 +99,24 @@ proptest! {
                         prop_assert_eq!((&after.run, after.closed_at), (&live.run, None), "{}", hook);
                     }
                     let open = before.filter(|it| it.closed_at.is_none() && it.checksum == VERSIONS[version]);
+                    let contradicts = open.as_ref().is_some_and(|it| it.args.as_ref() != Some(&call.args));
+                    match hook {
+                        Hook::Rollout | Hook::ConfirmTrafficIncrease | Hook::ConfirmPromotion if contradicts => {
+                            let mut after = desk.record.attempt.clone().expect("it is still there");
+                            let mut before = open.clone().expect("it was there");
+                            // Whatever is asked, the run is looked at.
+                            (after.measured_since, before.measured_since) = (None, None);
+                            (after.end, before.end) = (None, None);
+                            prop_assert_eq!((status, after), (403, before), "{}: {}", hook, text);
+                            continue;
+                        }
+                        Hook::PreRollout if contradicts && status == 200 => {
+                            let after = desk.record.attempt.as_ref().expect("begun");
+                            prop_assert_eq!(after.args.as_ref(), Some(&call.args));
+                        }
+                        Hook::ConfirmRollout | Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease
+                        | Hook::ConfirmPromotion | Hook::PostRollout | Hook::Rollback | Hook::Event => {}
+                    }
                     let phase_of_run = run.as_ref().map(|run| run.phase)
                         .or(open.as_ref().and_then(|it| it.end.as_ref()).map(|end| end.phase));
                     let ended = open.as_ref().and_then(|it| it.end.as_ref()).map_or(phase_of_run, |end| Some(end.phase));

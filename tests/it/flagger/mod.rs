@@ -1,5 +1,6 @@
 //! What Flagger asks and what it is answered: the decisions, without a server around them.
 
+mod arguments;
 mod calls;
 mod desk;
 mod endings;

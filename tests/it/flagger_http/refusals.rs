@@ -141,9 +141,22 @@ async fn other_arguments_than_an_attempt_was_begun_with() {
     let mut version = body("reviews", "v2", "Progressing");
     call(&served, "pre-rollout", &version).await;
     version["metadata"]["args.service-name"] = json!("ratings");
-    let expected = "not used: `args.service-name`, with which the attempt was not begun";
     let sent = version.to_string();
-    check(&served, "/flagger/rollout", &sent, 200, expected).await;
+    let expected = "this attempt is judged with other `args.service-name`; a second judge needs";
+    for hook in [
+        "pre-rollout",
+        "confirm-traffic-increase",
+        "rollout",
+        "confirm-promotion",
+    ] {
+        check(&served, &format!("/flagger/{hook}"), &sent, 403, expected).await;
+    }
+    let runs = served.get("/api/v1/runs").await.json();
+    assert_eq!(runs["items"].as_array().map(Vec::len), Some(1), "{runs:#}");
+    // The way out that it tells of.
+    let canary = "/api/v1/flagger/canaries/bookinfo/reviews";
+    assert_eq!(served.delete(canary).await.status, 204);
+    check(&served, "/flagger/pre-rollout", &sent, 200, "begins").await;
 }
 
 #[tokio::test]
