@@ -197,6 +197,11 @@ impl Asked<'_> {
             (Phase::Pending | Phase::Running, Some(view))
                 if view.is_endless && view.lacking.is_empty() =>
             {
+                // Concluded, it could never come to be good again.
+                if !view.doubts.is_empty() {
+                    let doubts = view.doubts.join("; ");
+                    return Answer::no(format!("{doubts}; {}", standing.text()));
+                }
                 self.effects.push(Effect::Tell(run, Command::Conclude));
                 self.may_change = true;
                 Answer::no(format!("the run is being concluded; {}", standing.text()))

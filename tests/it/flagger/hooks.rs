@@ -4,7 +4,7 @@ use skygate::domain::flagger::{Effect, Hook, refuse};
 use skygate::domain::measurement::Phase;
 use skygate::domain::run::Command;
 
-use super::desk::{Desk, at, call};
+use super::desk::{Desk, UNREACHABLE, at, call};
 
 const RUNNING: Phase = Phase::Running;
 
@@ -287,6 +287,24 @@ fn a_promotion_concludes_an_endless_run() {
         (status, text.as_str()),
         (200, "Successful: concluded after 5m")
     );
+}
+
+/// What was good once is no evidence of now: the OAP is gone, say.
+#[test]
+fn a_promotion_waits_until_what_was_found_last_is_good() {
+    let mut desk = rolling_with(RUNNING);
+    desk.measure_in_vain();
+    for _ in 0..2 {
+        let (status, why) = desk.ask(Hook::ConfirmPromotion, "v1");
+        let expected = format!("{UNREACHABLE}; Running: good measurements: apdex 0 of 0");
+        assert_eq!((status, why), (403, expected));
+        assert_eq!(desk.commands(), [Command::NoTrafficBefore(at(10))]);
+    }
+    // It is concluded once it is good again.
+    desk.measure_well();
+    desk.ask(Hook::ConfirmPromotion, "v1");
+    assert_eq!(desk.commands().last(), Some(&Command::Conclude));
+    assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 200);
 }
 
 #[test]

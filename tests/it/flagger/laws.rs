@@ -2,8 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use skygate::domain::flagger::Hook;
+use skygate::domain::flagger::{Effect, Hook};
 use skygate::domain::measurement::Phase;
+use skygate::domain::run::Command;
 
 use super::desk::{Desk, at, call};
 
@@ -19,6 +20,7 @@ enum Op {
     },
     Sleep(i64),
     MeasureWell,
+    MeasureInVain,
     End(Phase),
     Forget,
 }
@@ -39,6 +41,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         ),
         5 => (1..100i64).prop_map(Op::Sleep),
         5 => Just(Op::MeasureWell),
+        2 => Just(Op::MeasureInVain),
         3 => phase.prop_map(Op::End),
         1 => Just(Op::Forget),
     ];
@@ -62,7 +65,8 @@ proptest! {
                 Op::Sleep(seconds) => desk.now += seconds,
                 Op::MeasureWell if has_run && !desk.run().phase.is_over() => desk.measure_well(),
                 Op::End(phase) if has_run => desk.end_run(phase, "so it came"),
-                Op::MeasureWell | Op::End(_) => {}
+                Op::MeasureInVain if has_run && !desk.run().phase.is_over() => desk.measure_in_vain(),
+                Op::MeasureWell | Op::MeasureInVain | Op::End(_) => {}
                 Op::Forget => {
                     if let Some(attempt) = &desk.record.attempt {
                         desk.runs.remove(&attempt.run.0);
@@ -88,6 +92,11 @@ proptest! {
                     let (status, text) = (decision.answer.status(), decision.answer.text.clone());
                     prop_assert!([200, 403].contains(&status));
                     prop_assert!(!text.is_empty() && !text.contains('\n') && text.chars().count() <= 500);
+                    if hook == Hook::ConfirmPromotion {
+                        let is_concluded = decision.effects.iter().any(|it| matches!(it, Effect::Tell(_, Command::Conclude)));
+                        let is_good = run.as_ref().is_some_and(|it| it.lacking.is_empty() && it.doubts.is_empty());
+                        prop_assert!(!is_concluded || is_good, "{}", text);
+                    }
                     if is_saved_only {
                         desk.save(&decision);
                     } else {

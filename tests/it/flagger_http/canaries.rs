@@ -1,13 +1,15 @@
 //! What is kept of Flagger's calls, and what Prometheus sees of their runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::table::keep_simple;
-use super::{assert_is_plain, body, call};
-use crate::harness::{Answer, Served, Setup};
+use super::table::{keep_simple, simple};
+use super::{assert_is_plain, body, call, keep, newest_run};
+use crate::harness::{Answer, FakeSource, Say, Served, Setup};
 
 const LIST: &str = "/api/v1/flagger/canaries";
 const REVIEWS: &str = "/api/v1/flagger/canaries/bookinfo/reviews";
@@ -251,6 +253,51 @@ async fn each_call_has_one_answer() {
             "pre-rollout"
         ]
     );
+}
+
+/// The OAP goes dark after some good measurements, and comes back.
+#[tokio::test]
+async fn a_promotion_waits_until_the_oap_is_back() {
+    let is_dark = Arc::new(AtomicBool::new(false));
+    let dark = Arc::clone(&is_dark);
+    let say = move |_: &str, _| {
+        let said = if dark.load(Ordering::SeqCst) {
+            Say::Error
+        } else {
+            Say::Successful
+        };
+        (said, Duration::ZERO)
+    };
+    let setup = Setup::asking(|clock| Arc::new(FakeSource::new(clock, say)));
+    let served = setup.start().await;
+    let mut template = simple();
+    template["spec"]["metrics"][0]["consecutiveErrorLimit"] = json!(1_000_000);
+    keep(&served, &template).await;
+    ask(&served, "reviews", "v1", &BEGUN).await;
+    let run = newest_run(&served, "reviews").await;
+    served.await_measurements(&run, 1).await;
+    let version = body("reviews", "v1", "WaitingPromotion");
+    let newest_is = async |phase: &str| loop {
+        let run = served.get(&format!("{run}?wait=1s")).await.json();
+        let taken = &run["status"]["metricResults"][0]["measurements"];
+        let newest = taken.as_array().and_then(|taken| taken.last());
+        if newest.is_some_and(|newest| newest["phase"] == phase) {
+            return;
+        }
+    };
+
+    is_dark.store(true, Ordering::SeqCst);
+    newest_is("Error").await;
+    let no = call(&served, "confirm-promotion", &version).await;
+    assert_eq!(no.status, 403, "{no}");
+    assert_is_plain(&no);
+    let why = "the newest measurement of metric \"a\" is Error: ";
+    assert!(no.body.starts_with(why), "{no}");
+
+    is_dark.store(false, Ordering::SeqCst);
+    newest_is("Successful").await;
+    let yes = call(&served, "confirm-promotion", &version).await;
+    assert_eq!(yes.status, 200, "{yes}");
 }
 
 #[tokio::test]
