@@ -13,7 +13,7 @@ const AT_REST: [&str; 4] = ["Initialized", "Waiting", "Succeeded", "Failed"];
 /// Those that come before a canary is gone.
 const LEAVING: [&str; 2] = ["Terminating", "Terminated"];
 
-/// How the event begins that Flagger sends in every round of a version that takes no traffic yet, and in no other.
+/// How the event begins that Flagger sends in every round that it asks `pre-rollout` in, and in no other.
 const STARTING: &str = "Starting canary analysis for ";
 
 /// What Flagger calls a rollout that came to a good end.
@@ -48,7 +48,8 @@ impl Asked<'_> {
         Answer::yes("the template and its arguments are valid, and the OAP answers")
     }
 
-    /// Flagger asks this while the version takes no traffic, until all who are asked say yes.
+    /// Flagger asks this while the version takes no traffic, until all who are asked say yes; and again where a promotion was refused
+    /// after the only iteration.
     fn pre_rollout(&mut self) -> Answer {
         self.take_back_traffic();
         let answer = self.begun();
@@ -72,7 +73,7 @@ impl Asked<'_> {
         }
     }
 
-    /// Flagger asks this in every round of a version that takes traffic.
+    /// Flagger asks this in every round of a version that takes traffic, or has come through its first iteration.
     fn rollout(&mut self) -> Answer {
         if let Some(successor) = self.record.successor(self.call) {
             return superseded(successor);
@@ -244,7 +245,7 @@ impl Asked<'_> {
     }
 
     /// An event tells in passing that no version is under way, just before `post-rollout` does, or where that is lost or not asked for;
-    /// or that a version takes no traffic yet, where no `pre-rollout` does.
+    /// or that a version begins anew, where no `pre-rollout` does.
     fn event(&mut self) -> Answer {
         let phase = self.call.phase.as_str();
         let message = self.call.message.as_deref().unwrap_or_default();
