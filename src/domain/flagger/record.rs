@@ -55,9 +55,9 @@ pub struct Attempt {
     pub opened_at: Timestamp,
     /// Whether `pre-rollout` or an event came, so that another would show it had the yes to the first traffic been lost.
     pub is_witnessed: bool,
-    /// When it was first allowed to take traffic.
+    /// When it was first allowed to take traffic, or began with some.
     pub traffic_since: Option<Timestamp>,
-    /// When it was last allowed to take more.
+    /// When it was last allowed to take some, or more.
     pub last_increase: Option<Timestamp>,
     /// Whether Flagger has asked what it only asks once traffic flows, or the first iteration is done.
     pub is_under_way: bool,

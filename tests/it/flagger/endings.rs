@@ -110,6 +110,8 @@ fn an_event_that_was_sent_before_the_attempt_ends_nothing() {
 fn an_attempt_that_begins_with_traffic_wants_a_measurement() {
     let mut desk = Desk::default();
     assert_eq!(desk.status(Hook::Rollout, "v1"), 200);
+    // Nor was any increase allowed that could be meant in the same round.
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
     desk.now += 10;
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
     desk.measure_well();
@@ -281,8 +283,9 @@ fn a_first_increase_that_may_not_have_been_heard_says_what_would_show_it() {
     desk.now = 10;
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
     assert_eq!(number(&desk), Some(2));
-    let (_, why) = desk.ask(Hook::ConfirmTrafficIncrease, "v1");
-    assert!(!why.contains(HINT), "{why}");
+    desk.now = 70;
+    let (status, why) = desk.ask(Hook::ConfirmTrafficIncrease, "v1");
+    assert_eq!((status, why.contains(HINT)), (403, false), "{why}");
 }
 
 #[test]

@@ -139,12 +139,19 @@ proptest! {
                         }
                         Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease if status == 200 => {
                             let attempt = desk.record.attempt.as_ref().expect("begun");
+                            let allowed = open.as_ref().filter(|it| it.number == attempt.number).and_then(|it| it.last_increase);
+                            if let Some(last) = allowed.filter(|_| hook == Hook::ConfirmTrafficIncrease && has_run) {
+                                // It is the same increase, or a measurement of that was good, or it may take all traffic anyway.
+                                let is_same = attempt.last_increase == Some(last) && at(desk.now).duration_since(last).as_secs() <= 5;
+                                let is_measured = attempt.measured_since.is_some_and(|since| since >= last);
+                                prop_assert!(is_same || is_measured || attempt.is_promotable, "{}", text);
+                            }
                             prop_assert_eq!(&attempt.checksum, VERSIONS[version]);
                             prop_assert!(attempt.closed_at.is_none());
                         }
                         Hook::ConfirmTrafficIncrease => {
                             // The first call of an attempt is never refused.
-                            let is_first = open.is_none_or(|it| it.last_increase.is_none());
+                            let is_first = open.is_none_or(|it| it.traffic_since.is_none());
                             prop_assert!(!is_first || is_late, "{}", text);
                         }
                         Hook::ConfirmRollout | Hook::PostRollout | Hook::Event => prop_assert_eq!(status, 200),
@@ -154,7 +161,7 @@ proptest! {
                         prop_assert!(attempt.number >= seen, "numbers only grow");
                         seen = attempt.number;
                         prop_assert!(attempt.opened_at <= at(desk.now));
-                        prop_assert!(attempt.traffic_since <= attempt.last_increase);
+                        prop_assert!(attempt.last_increase.is_none_or(|last| attempt.traffic_since.is_some_and(|since| since <= last)));
                     }
                     // However often it is asked, what is remembered of it has an end.
                     prop_assert!(desk.record.earlier.iter().all(|it| it.closed_at.is_some()));
