@@ -81,9 +81,15 @@ impl Asked<'_> {
         if let Some(successor) = self.record.successor(self.call) {
             return superseded(successor);
         }
-        // Nobody asks this of a version without traffic. Where the attempt begins with it, the traffic of now is what is judged first.
+        let before = self.leave_stale_run();
+        // Where the attempt begins with it, the traffic of now is what is judged first.
         let is_first = self.record.current(self.call).is_none();
-        let answer = self.begun();
+        let mut answer = self.begun();
+        if let Some(before) = before {
+            answer.add(&format!(
+                "; what was found before there was anything to judge says nothing of it: {before}"
+            ));
+        }
         let now = self.now;
         if let Some(attempt) = self.record.current(self.call) {
             attempt.is_under_way = true;
@@ -92,6 +98,23 @@ impl Asked<'_> {
             }
         }
         answer
+    }
+
+    /// Ends the attempt whose run came to nothing while other hooks of the first round were answered, a load test's for twenty minutes,
+    /// say: no `confirm-traffic-increase` has begun another. Gives what that run had found.
+    fn leave_stale_run(&mut self) -> Option<String> {
+        let attempt = self.record.current(self.call)?;
+        if attempt.traffic_since.is_some() || attempt.is_under_way {
+            return None;
+        }
+        let standing = self.standing()?;
+        match standing.phase {
+            Phase::Inconclusive | Phase::Error => {
+                self.close(Command::Terminate);
+                Some(standing.text())
+            }
+            Phase::Pending | Phase::Running | Phase::Successful | Phase::Failed => None,
+        }
     }
 
     /// Makes sure that the version has a run, and says how it stands.

@@ -4,7 +4,7 @@ use skygate::domain::flagger::Hook;
 use skygate::domain::measurement::Phase;
 use skygate::domain::run::Command;
 
-use super::desk::{Desk, call};
+use super::desk::{Desk, at, call};
 
 const ROUND: i64 = 60;
 
@@ -137,5 +137,65 @@ fn a_bad_version_goes_back_and_may_be_tried_again() {
         assert_eq!(again.roll_out(&mut desk, find_good), "Succeeded");
         let attempt = desk.record.attempt.as_ref().expect("an attempt");
         assert_eq!((attempt.number, desk.runs.len()), (2, 2), "{wanted}");
+    }
+}
+
+/// Another hook of the first round may take long, and nothing has traffic meanwhile: what its run comes to says nothing.
+#[test]
+fn a_run_that_came_to_nothing_before_the_first_iteration_gives_way_to_another() {
+    // Its run may be forgotten by then.
+    for (phase, is_forgotten) in [
+        (Phase::Inconclusive, false),
+        (Phase::Error, false),
+        (Phase::Inconclusive, true),
+    ] {
+        let mut desk = Desk::default();
+        desk.ask(Hook::PreRollout, "v1");
+        desk.now = 1_140;
+        desk.end_run(phase, "apdex had no data for 10m");
+        desk.ask(Hook::Rollback, "v1");
+        if is_forgotten {
+            desk.runs.clear();
+        }
+        let (status, text) = desk.ask(Hook::Rollout, "v1");
+        let expected = format!(
+            "the run run-2 begins; what was found before there was anything to judge says nothing of it: {phase}: apdex had no data for 10m"
+        );
+        assert_eq!((status, text), (200, expected));
+        let run = desk.run().clone();
+        assert_eq!(
+            (run.phase, run.not_before),
+            (Phase::Running, Some(at(1_140)))
+        );
+        let attempt = desk.record.attempt.as_ref().expect("an attempt");
+        assert_eq!(
+            (attempt.number, attempt.traffic_since),
+            (2, Some(at(1_140)))
+        );
+        // What is found now decides.
+        desk.now += ROUND;
+        desk.end_run(phase, "apdex had no data for 10m");
+        for _ in 0..2 {
+            desk.ask(Hook::Rollout, "v1");
+            assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 403);
+        }
+        let number = desk.record.attempt.as_ref().map(|it| it.number);
+        assert_eq!(number, Some(2), "{phase}");
+    }
+    // A verdict is kept, and so is whatever traffic was allowed for.
+    for phase in [Phase::Failed, Phase::Successful] {
+        let mut desk = Desk::default();
+        desk.ask(Hook::PreRollout, "v1");
+        desk.end_run(phase, "so it came");
+        desk.ask(Hook::Rollout, "v1");
+        assert_eq!(desk.runs.len(), 1, "{phase}");
+    }
+    for phase in [Phase::Inconclusive, Phase::Error] {
+        let mut desk = Desk::default();
+        desk.ask(Hook::PreRollout, "v1");
+        desk.ask(Hook::ConfirmTrafficIncrease, "v1");
+        desk.end_run(phase, "so it came");
+        desk.ask(Hook::Rollout, "v1");
+        assert_eq!(desk.runs.len(), 1, "{phase}");
     }
 }

@@ -301,6 +301,34 @@ async fn a_promotion_waits_until_the_oap_is_back() {
     assert_eq!(yes.status, 200, "{yes}");
 }
 
+/// The first round took so long that its run is over before anything was there to judge.
+#[tokio::test]
+async fn a_first_round_that_takes_long_is_made_up_for() {
+    let served = Setup::saying("IS").start().await;
+    keep_simple(&served).await;
+    ask(&served, "reviews", "v1", &BEGUN[..1]).await;
+    let before = newest_run(&served, "reviews").await;
+    let found = served.await_end(&before).await;
+    assert_eq!(found["status"]["phase"], "Inconclusive", "{found:#}");
+    let version = body("reviews", "v1", "Progressing");
+    let answer = call(&served, "rollout", &version).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    assert!(
+        answer.body.contains("says nothing of it: Inconclusive"),
+        "{answer}"
+    );
+    let run = newest_run(&served, "reviews").await;
+    assert_ne!(run, before);
+    served.await_measurements(&run, 1).await;
+    ask(
+        &served,
+        "reviews",
+        "v1",
+        &[("confirm-promotion", "WaitingPromotion")],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn what_somebody_ended_is_counted_as_that() {
     let served = service().await;
