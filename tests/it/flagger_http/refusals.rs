@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use skygate::domain::plan::SourcePlan;
 use skygate::domain::reading::{ErrorClass, Reading, SourceError};
 use skygate::ports::{MetricSource, Moment};
+use tokio::sync::Semaphore;
 
 use super::table::keep_simple;
 use super::{House, assert_is_plain, body, call, keep_template, newest_run};
@@ -132,6 +133,41 @@ async fn an_oap_that_is_asked_in_vain() {
     let path = "/flagger/confirm-rollout";
     let expected = "metric \"a\": the connection was refused; it was asked again for 7s";
     check(&served, path, &sent, 403, expected).await;
+}
+
+/// An OAP that never answers, and tells whoever asks that it was asked.
+#[derive(Debug)]
+struct Hanging(Arc<Semaphore>);
+
+#[async_trait::async_trait]
+impl MetricSource for Hanging {
+    async fn read(&self, _: &SourcePlan, _: Moment) -> Reading {
+        self.0.add_permits(1);
+        std::future::pending().await
+    }
+}
+
+/// Whatever else is asked about the canary meanwhile, the time that a call has is enough to say so.
+#[tokio::test]
+async fn an_oap_that_hangs_while_others_call() {
+    let asked = Arc::new(Semaphore::new(0));
+    let source = Arc::new(Hanging(Arc::clone(&asked)));
+    let served = Setup::asking(|_| source).start().await;
+    keep_simple(&served).await;
+    let version = body("reviews", "v1", "Initialized");
+    let confirmed = call(&served, "confirm-rollout", &version);
+    let other = async {
+        let turn = asked.acquire().await;
+        turn.expect("it is open").forget();
+        call(&served, "event", &version).await
+    };
+    let (answer, event) = tokio::join!(confirmed, other);
+    assert_eq!(event.status, 200, "{event}");
+    assert_eq!(answer.status, 403, "{answer}");
+    assert_is_plain(&answer);
+    let why = "metric \"a\": the OAP did not answer within 7s";
+    assert!(answer.body.contains(why), "{answer}");
+    assert_eq!(asked.available_permits(), 0, "it is asked once");
 }
 
 #[tokio::test]
