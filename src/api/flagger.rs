@@ -156,13 +156,15 @@ async fn settle(app: &App, hook: Hook, call: &Call) -> Result<Answer, Problem> {
 /// The same about what is kept at `key`, as often as others were faster or the answer may change.
 async fn settle_at(app: &App, hook: Hook, call: &Call, key: &RecordKey) -> Result<Answer, Problem> {
     let mut may_wait = true;
+    let mut checked = None;
     loop {
         let (record, expected) = read(app, key).await?;
         let watched = match &record.attempt {
             Some(attempt) => app.engine.watch(&attempt.run).await?,
             None => None,
         };
-        let (decision, run) = decided(app, hook, call, record, watched.as_ref()).await?;
+        let (decision, run) =
+            decided(app, hook, call, record, watched.as_ref(), &mut checked).await?;
         if let Some((run, command)) = &decision.ends {
             tell(app, run, *command).await?;
         }
@@ -205,13 +207,18 @@ fn fresh() -> RunId {
     RunId(uuid::Uuid::new_v4().to_string())
 }
 
-/// What is decided, and the run that it starts; a refusal where what it needs isn't valid.
+/// What a call's template and its OAP were found to be: in order, or not, and why.
+type Checked = Result<(), String>;
+
+/// What is decided, and the run that it starts; a refusal where what it needs isn't valid. That takes what time a call has, so what was
+/// `checked` once holds for all of it.
 async fn decided(
     app: &App,
     hook: Hook,
     call: &Call,
     record: Record,
     watched: Option<&Watched>,
+    checked: &mut Option<Checked>,
 ) -> Result<(Decision, Option<Run>), Problem> {
     let view = watched.map(|watched| RunView::of(watched.run()));
     let now = app.ports.clock.now();
@@ -219,26 +226,35 @@ async fn decided(
     let mut run = None;
     for effect in &decision.effects {
         let wrong = match effect {
-            Effect::Check => check(app, call).await.err(),
-            Effect::Start(start) => match planned(app, call, start).await {
+            Effect::Check => {
+                if checked.is_none() {
+                    *checked = Some(valid(check(app, call).await)?);
+                }
+                checked.clone().and_then(Result::err)
+            }
+            Effect::Start(start) => match valid(planned(app, call, start).await)? {
                 Ok(planned) => {
                     run = Some(planned);
                     None
                 }
-                Err(problem) => Some(problem),
+                Err(why) => Some(why),
             },
             Effect::Tell(..) => None,
         };
-        match wrong {
-            None => {}
-            Some(problem) if problem.kind().status().is_client_error() => {
-                let refused = refuse(hook, call, record, &problem.line(), now);
-                return Ok((refused, None));
-            }
-            Some(problem) => return Err(problem),
+        if let Some(why) = wrong {
+            return Ok((refuse(hook, call, record, &why, now), None));
         }
     }
     Ok((decision, run))
+}
+
+/// What was found, or the line that says what the caller is to mend; whatever else went wrong goes on as it is.
+fn valid<T>(found: Result<T, Problem>) -> Result<Result<T, String>, Problem> {
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(problem) if problem.kind().status().is_client_error() => Ok(Err(problem.line())),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// All that is kept of a canary: a record for each template that it is judged by.

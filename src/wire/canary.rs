@@ -111,10 +111,10 @@ struct AttemptView {
     args: BTreeMap<String, String>,
     #[schema(format = DateTime)]
     opened_at: String,
-    /// When the version was first allowed to take traffic.
+    /// When the version was first allowed to take traffic, or its attempt began with some.
     #[schema(format = DateTime)]
     traffic_since: Option<String>,
-    /// When it was last allowed to take more.
+    /// When it was last allowed to take some, or more.
     #[schema(format = DateTime)]
     last_increase: Option<String>,
     #[schema(format = DateTime)]

@@ -1,67 +1,22 @@
-//! A call while it is decided about: what each hook means for the attempt, and what it is answered.
+//! A call while it is decided about: all that is known of its canary, and what becomes of that.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::standing::Standing;
 use super::{Answer, Attempt, Call, Decision, Effect, Entry, Hook, Record, RunView, Start};
 use crate::domain::fault::listed;
-use crate::domain::measurement::Phase;
 use crate::domain::run::{Command, RunId};
-
-/// The phases in which Flagger works on no version of a canary.
-const AT_REST: [&str; 4] = ["Initialized", "Waiting", "Succeeded", "Failed"];
-
-/// Those that come before a canary is gone.
-const LEAVING: [&str; 2] = ["Terminating", "Terminated"];
-
-/// How the event begins that Flagger sends in every round of a version that takes no traffic yet, and in no other.
-const STARTING: &str = "Starting canary analysis for ";
-
-/// What Flagger calls a rollout that came to a good end.
-const SUCCEEDED: &str = "Succeeded";
-
-/// For how long an event may be held up on its way: it is one of the attempt before where it was sent within that before this one began.
-const LONGEST_ON_THE_WAY: SignedDuration = SignedDuration::from_mins(5);
 
 /// A call while it is decided about.
 pub(super) struct Asked<'a> {
-    call: &'a Call,
-    run: Option<&'a RunView>,
+    pub(super) call: &'a Call,
+    pub(super) run: Option<&'a RunView>,
     fresh: RunId,
-    now: Timestamp,
-    record: Record,
+    pub(super) now: Timestamp,
+    pub(super) record: Record,
     ends: Option<(RunId, Command)>,
-    effects: Vec<Effect>,
-    may_change: bool,
-}
-
-/// What an attempt's run has come to, as far as is known.
-struct Standing {
-    phase: Phase,
-    why: String,
-    evidence: bool,
-    is_terminated: bool,
-}
-
-impl Standing {
-    /// `Failed: apdex failed 4 of 4 measurements …`.
-    fn text(&self) -> String {
-        match self.why.as_str() {
-            "" => self.phase.to_string(),
-            why => format!("{}: {why}", self.phase),
-        }
-    }
-}
-
-impl Standing {
-    /// The answer where somebody ended the run before its time: it judges its version no more, and nobody has said what comes instead.
-    fn cut_off(&self, call: &Call) -> Answer {
-        Answer::no(format!(
-            "somebody ended the run before its time; `skygate canaries delete {} -n {}` lets the next call begin another; {}",
-            call.canary,
-            call.namespace,
-            self.text()
-        ))
-    }
+    pub(super) effects: Vec<Effect>,
+    pub(super) may_change: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -96,262 +51,16 @@ impl<'a> Asked<'a> {
 impl Asked<'_> {
     /// What comes of it as a call of `hook`.
     pub(super) fn decided(mut self, hook: Hook) -> Decision {
-        let answer = match hook {
-            Hook::ConfirmRollout => self.confirm_rollout(),
-            Hook::PreRollout => self.pre_rollout(),
-            Hook::Rollout => self.rollout(),
-            Hook::ConfirmTrafficIncrease => self.confirm_traffic_increase(),
-            Hook::ConfirmPromotion => self.confirm_promotion(),
-            Hook::PostRollout => self.post_rollout(),
-            Hook::Rollback => self.rollback(),
-            Hook::Event => self.event(),
+        let answer = match self.contradiction(hook) {
+            Some(refusal) => refusal,
+            None => self.answer(hook),
         };
         self.tell_of_traffic();
         self.answered(hook, answer)
     }
 
-    /// The checksum is still the previous version's, so no attempt is looked for. But Flagger asks this only between two rollouts:
-    /// whatever attempt is open has lost its end, and must not be taken for the next one's.
-    fn confirm_rollout(&mut self) -> Answer {
-        if AT_REST.contains(&self.call.phase.as_str()) && self.record.successor(self.call).is_none()
-        {
-            self.close(Command::Terminate);
-        }
-        self.effects.push(Effect::Check);
-        Answer::yes("the template and its arguments are valid, and the OAP answers")
-    }
-
-    /// Flagger asks this while the version takes no traffic, until all who are asked say yes.
-    fn pre_rollout(&mut self) -> Answer {
-        self.take_back_traffic();
-        let answer = self.begun();
-        if let Some(attempt) = self.record.current(self.call) {
-            attempt.is_witnessed = true;
-        }
-        answer
-    }
-
-    /// The version takes no traffic as yet, whatever was allowed.
-    fn take_back_traffic(&mut self) {
-        match self.record.current(self.call) {
-            // Another attempt at the same version, and the end of the one before never arrived.
-            Some(attempt) if attempt.has_flowed() => self.close(Command::Terminate),
-            // It was allowed to take traffic and took none: the answer was lost, or somebody else said no.
-            Some(attempt) => {
-                attempt.traffic_since = None;
-                attempt.last_increase = None;
-            }
-            None => {}
-        }
-    }
-
-    /// Flagger asks this in every round of a version that takes traffic.
-    fn rollout(&mut self) -> Answer {
-        if let Some(successor) = self.record.successor(self.call) {
-            return superseded(successor);
-        }
-        // Nobody asks this of a version without traffic. Where the attempt begins with it, the traffic of now is what is judged first.
-        let is_first = self.record.current(self.call).is_none();
-        let answer = self.begun();
-        let now = self.now;
-        if let Some(attempt) = self.record.current(self.call) {
-            attempt.is_under_way = true;
-            if is_first {
-                attempt.traffic_since = Some(now);
-                attempt.last_increase = Some(now);
-            }
-        }
-        answer
-    }
-
-    /// Makes sure that the version has a run, and says how it stands.
-    fn begun(&mut self) -> Answer {
-        let Some(standing) = self.standing() else {
-            return Answer::yes(format!("the run {} begins", self.start()));
-        };
-        match standing.phase {
-            Phase::Failed | Phase::Error => Answer::no(standing.text()),
-            Phase::Pending | Phase::Running | Phase::Successful | Phase::Inconclusive => {
-                Answer::yes(standing.text())
-            }
-        }
-    }
-
-    fn confirm_traffic_increase(&mut self) -> Answer {
-        if let Some(successor) = self.record.successor(self.call) {
-            return superseded(successor);
-        }
-        let standing = self.standing();
-        let now = self.now;
-        let current = self.record.current(self.call);
-        let (attempt, last_increase) = match current {
-            Some(attempt) => match attempt.last_increase {
-                // Where there is no run although there was to be one, its caller has had no answer either.
-                Some(last) if standing.is_some() || attempt.has_flowed() => (attempt, last),
-                Some(_) | None => return self.allow_first_traffic(standing.is_some()),
-            },
-            None => return self.allow_first_traffic(standing.is_some()),
-        };
-        let since = last_increase.strftime("%H:%M:%SZ").to_string();
-        let Some(standing) = standing else {
-            self.start();
-            return Answer::no("the run that judges this version was gone; it starts again");
-        };
-        let is_measured = attempt.is_measured_since(last_increase);
-        match standing.phase {
-            Phase::Failed | Phase::Error | Phase::Inconclusive => Answer::no(standing.text()),
-            Phase::Pending | Phase::Running | Phase::Successful if is_measured => {
-                attempt.last_increase = Some(now);
-                attempt.is_under_way = true;
-                Answer::yes(standing.text())
-            }
-            Phase::Pending | Phase::Running => Answer::no(format!(
-                "no good measurement since the last increase at {since}; {}{}",
-                standing.text(),
-                if attempt.may_be_stuck() { STUCK } else { "" }
-            )),
-            // The promotion that was allowed has not come to its end: there is nothing more to be measured for it.
-            Phase::Successful if attempt.is_promotable => Answer::yes(standing.text()),
-            Phase::Successful if standing.is_terminated => standing.cut_off(self.call),
-            Phase::Successful => Answer::no(format!(
-                "the run is over, without a good measurement since the last increase at {since}; \
-                 a template without `count` goes on until the promotion"
-            )),
-        }
-    }
-
-    /// The version has taken no traffic yet: what is to be judged begins now. What its run has come to so far says nothing about
-    /// that, good or bad, so a run that has found anything gives way to another.
-    fn allow_first_traffic(&mut self, has_run: bool) -> Answer {
-        let mut text = "the first traffic is allowed";
-        let is_stale = |run: &RunView| run.phase.is_over() || run.has_judged;
-        // Of a run that is kept no longer only its end is known.
-        let has_found = self.run.map_or(has_run, is_stale);
-        let is_witnessed = self
-            .record
-            .current(self.call)
-            .is_some_and(|it| it.is_witnessed);
-        if has_run && has_found {
-            self.close(Command::Terminate);
-            text = "the first traffic is allowed; what was found before it says nothing of it, so another run begins";
-        }
-        let now = self.now;
-        let attempt = self.attempt();
-        attempt.is_witnessed = is_witnessed;
-        attempt.traffic_since = Some(now);
-        attempt.last_increase = Some(now);
-        if !has_run || has_found {
-            self.start();
-        }
-        Answer::yes(text)
-    }
-
-    fn confirm_promotion(&mut self) -> Answer {
-        let Some(attempt) = self.record.current(self.call) else {
-            return Answer::no(UNKNOWN);
-        };
-        attempt.is_under_way = true;
-        let run = attempt.run.clone();
-        let Some(standing) = self.standing() else {
-            return Answer::no("the run that judges this version has not begun");
-        };
-        match (standing.phase, self.run) {
-            (Phase::Successful, _) if standing.is_terminated => standing.cut_off(self.call),
-            (Phase::Successful, _) if standing.evidence => {
-                if let Some(attempt) = self.record.current(self.call) {
-                    attempt.is_promotable = true;
-                }
-                Answer::yes(standing.text())
-            }
-            (Phase::Successful, _) => Answer::no(format!(
-                "not every metric has a good measurement; {}",
-                standing.text()
-            )),
-            (Phase::Pending | Phase::Running, Some(view))
-                if view.is_endless && view.lacking.is_empty() =>
-            {
-                self.effects.push(Effect::Tell(run, Command::Conclude));
-                self.may_change = true;
-                Answer::no(format!("the run is being concluded; {}", standing.text()))
-            }
-            (Phase::Pending | Phase::Running, Some(view)) => {
-                Answer::no(format!("the run is under way; {}", view.lacking.join(", ")))
-            }
-            (
-                Phase::Pending
-                | Phase::Running
-                | Phase::Failed
-                | Phase::Error
-                | Phase::Inconclusive,
-                _,
-            ) => Answer::no(standing.text()),
-        }
-    }
-
-    fn rollback(&mut self) -> Answer {
-        if self.record.current(self.call).is_none() {
-            return Answer::no(UNKNOWN);
-        }
-        match self.standing() {
-            Some(standing) if standing.phase == Phase::Failed => Answer::yes(standing.text()),
-            Some(standing) => Answer::no(standing.text()),
-            None => Answer::no("the run that judges this version has not begun"),
-        }
-    }
-
-    fn post_rollout(&mut self) -> Answer {
-        let is_of_call = |attempt: &&Attempt| attempt.checksum == self.call.checksum;
-        // It may have been over before: the event that comes with it was first.
-        let newest = self.record.attempt.as_ref().filter(is_of_call);
-        let answer = newest.map_or_else(
-            || Answer::yes("no attempt at this version was under way"),
-            |attempt| Answer::yes(format!("attempt {} is over", attempt.number)),
-        );
-        self.end();
-        answer
-    }
-
-    /// An event tells in passing that no version is under way, just before `post-rollout` does, or where that is lost or not asked for;
-    /// or that a version takes no traffic yet, where no `pre-rollout` does.
-    fn event(&mut self) -> Answer {
-        let phase = self.call.phase.as_str();
-        let message = self.call.message.as_deref().unwrap_or_default();
-        // Flagger's clock may differ from ours; by more than this nothing is held up on its way.
-        let is_late = |attempt: &mut Attempt| {
-            let sent = self.call.sent_at;
-            let late = sent.map(|sent| attempt.opened_at.duration_since(sent));
-            late.is_some_and(|late| late.is_positive() && late <= LONGEST_ON_THE_WAY)
-        };
-        if self.record.current(self.call).is_some_and(is_late) {
-            return Answer::yes("noted; it was sent before this attempt began");
-        }
-        if AT_REST.contains(&phase) || LEAVING.contains(&phase) {
-            self.end();
-        } else if message.starts_with(STARTING) {
-            self.take_back_traffic();
-        }
-        if let Some(attempt) = self.record.current(self.call) {
-            attempt.is_witnessed = true;
-        }
-        Answer::yes("noted")
-    }
-
-    /// Ends the attempt at the call's version. That of another version is none of the call's business.
-    fn end(&mut self) {
-        if self.record.current(self.call).is_none() {
-            return;
-        }
-        let is_endless = self.run.is_some_and(|run| run.is_endless);
-        let command = if self.call.phase == SUCCEEDED && is_endless {
-            Command::Conclude
-        } else {
-            Command::Terminate
-        };
-        self.close(command);
-    }
-
     /// What the run of the attempt at the call's version has come to; `None` where there is no such attempt or its run is not there.
-    fn standing(&mut self) -> Option<Standing> {
+    pub(super) fn standing(&mut self) -> Option<Standing> {
         let run = self.run;
         let attempt = self.record.current(self.call)?;
         if let Some(end) = &attempt.end {
@@ -371,7 +80,7 @@ impl Asked<'_> {
     }
 
     /// The attempt at the call's version. Where there is none it begins, and that of another version is over.
-    fn attempt(&mut self) -> &mut Attempt {
+    pub(super) fn attempt(&mut self) -> &mut Attempt {
         if self.record.current(self.call).is_none() {
             self.close(Command::Terminate);
             self.run = None;
@@ -384,7 +93,7 @@ impl Asked<'_> {
     }
 
     /// Starts the run of the attempt at the call's version, and gives its id.
-    fn start(&mut self) -> RunId {
+    pub(super) fn start(&mut self) -> RunId {
         let call = self.call;
         let start = Start::of(call, self.attempt());
         let run = start.run.clone();
@@ -393,7 +102,7 @@ impl Asked<'_> {
     }
 
     /// Closes the attempt that is open, whatever its version, and has its run end as `command` says.
-    fn close(&mut self, command: Command) {
+    pub(super) fn close(&mut self, command: Command) {
         let is_over = self.run.is_none_or(|run| run.phase.is_over());
         let now = self.now;
         let Some(attempt) = self.record.open() else {
@@ -409,7 +118,7 @@ impl Asked<'_> {
 
     fn answered(mut self, hook: Hook, mut answer: Answer) -> Decision {
         let ignored = self.ignored(hook);
-        if !ignored.is_empty() {
+        if !ignored.is_empty() && !is_bound(hook) {
             let names = listed(ignored.iter().map(String::as_str));
             answer.add(&format!(
                 "; not used: {names}, with which the attempt was not begun"
@@ -431,6 +140,26 @@ impl Asked<'_> {
             may_change: self.may_change,
             ignored,
         }
+    }
+
+    /// The refusal of a call whose arguments contradict those of its attempt: whoever takes the answer for theirs would be judged by others.
+    fn contradiction(&mut self, hook: Hook) -> Option<Answer> {
+        let is_flowing = self.record.current(self.call)?.has_flowed();
+        // That is another attempt, which begins with arguments of its own.
+        if !is_bound(hook) || (hook == Hook::PreRollout && is_flowing) {
+            return None;
+        }
+        let ignored = self.ignored(hook);
+        if ignored.is_empty() {
+            return None;
+        }
+        let names = listed(ignored.iter().map(String::as_str));
+        let mut answer = Answer::no(format!("this attempt is judged with other {names}"));
+        answer.add(&format!(
+            "; a second judge needs a template of its own name; if they were edited, `skygate canaries delete {} -n {}` lets the next call begin anew",
+            self.call.canary, self.call.namespace
+        ));
+        Some(answer)
     }
 
     /// The arguments of the call that its attempt's run does not have, or has with another value. What is left out is no contradiction.
@@ -473,15 +202,13 @@ impl Asked<'_> {
     }
 }
 
-/// What is answered about a version that no hook has begun an attempt at.
-const UNKNOWN: &str = "no attempt at this version is under way: `pre-rollout`, `rollout` and `confirm-traffic-increase` begin one";
-
-/// What is added where the answer to the first increase may have been lost, and nothing would show it.
-const STUCK: &str = "; had Flagger not heard that it was allowed, only a `pre-rollout` or `event` hook would show it";
-
-/// What is answered about a version whose place the attempt of that number has taken: what Flagger said of it before arrives late.
-fn superseded(successor: u64) -> Answer {
-    Answer::no(format!(
-        "attempt {successor}, at another version, has taken the place of this one; `pre-rollout` begins this one again"
-    ))
+/// Whether the answer to a hook is no one's but the judge's whose arguments the attempt was begun with.
+fn is_bound(hook: Hook) -> bool {
+    match hook {
+        Hook::PreRollout
+        | Hook::Rollout
+        | Hook::ConfirmTrafficIncrease
+        | Hook::ConfirmPromotion => true,
+        Hook::ConfirmRollout | Hook::PostRollout | Hook::Rollback | Hook::Event => false,
+    }
 }

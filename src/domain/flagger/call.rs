@@ -13,7 +13,7 @@ use crate::domain::fault::shown;
 pub enum Hook {
     /// May a rollout begin?
     ConfirmRollout,
-    /// It begins: the version takes no traffic yet.
+    /// It begins: the version takes no traffic yet, or begins its only iteration again.
     PreRollout,
     /// A round of the analysis: is the version good so far?
     Rollout,

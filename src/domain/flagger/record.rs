@@ -55,11 +55,11 @@ pub struct Attempt {
     pub opened_at: Timestamp,
     /// Whether `pre-rollout` or an event came, so that another would show it had the yes to the first traffic been lost.
     pub is_witnessed: bool,
-    /// When it was first allowed to take traffic.
+    /// When it was first allowed to take traffic, or began with some.
     pub traffic_since: Option<Timestamp>,
-    /// When it was last allowed to take more.
+    /// When it was last allowed to take some, or more.
     pub last_increase: Option<Timestamp>,
-    /// Whether Flagger has asked what it only asks once traffic flows.
+    /// Whether Flagger has asked what it only asks once traffic flows, or the first iteration is done.
     pub is_under_way: bool,
     /// Whether its version was found fit to be promoted: its run is over then, and measures nothing more.
     pub is_promotable: bool,
@@ -269,11 +269,14 @@ impl Attempt {
         !self.is_witnessed && !self.has_flowed() && self.last_increase == self.traffic_since
     }
 
-    /// Whether its version has certainly taken traffic, so that a `pre-rollout` can only be another attempt's.
+    /// Whether it has come so far that a `pre-rollout` can only be another attempt's.
+    ///
+    /// Where `confirm-traffic-increase` is asked or a `rollout` began it, that is once traffic has certainly flowed. Else Flagger counts
+    /// iterations, and takes one back where a promotion is refused: where that was the only one it begins with `pre-rollout` again.
     pub(super) fn has_flowed(&self) -> bool {
-        let since_traffic = self.traffic_since;
-        self.is_under_way
-            || since_traffic
-                .is_some_and(|since| self.end.is_some() || self.is_measured_since(since))
+        let Some(since) = self.traffic_since else {
+            return self.is_under_way && self.end.is_some();
+        };
+        self.is_under_way || self.end.is_some() || self.is_measured_since(since)
     }
 }

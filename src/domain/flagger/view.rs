@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::assess::{Counts, effective_count};
 use crate::domain::measurement::{Measurement, Phase};
+use crate::domain::metric_run::MetricRun;
+use crate::domain::plan::MetricPlan;
 use crate::domain::run::{InFlight, Run};
 
 /// A run, as far as Flagger's questions need to know it.
@@ -31,6 +33,8 @@ pub struct RunView {
     pub is_endless: bool,
     /// What it lacks to be concluded as Successful, a text each.
     pub lacking: Vec<String>,
+    /// What speaks against concluding it for now, a text each: the newest measurements of metrics under way that are not good.
+    pub doubts: Vec<String>,
 }
 
 impl RunView {
@@ -74,8 +78,35 @@ impl RunView {
             is_terminated: run.was_terminated(),
             is_endless: run.is_endless(),
             lacking: unfinished.chain(run.lacking()).collect(),
+            doubts: judged().filter_map(doubt).collect(),
         }
     }
+}
+
+/// What a metric has found last, where it goes on and that is not good.
+fn doubt((plan, state): (&MetricPlan, &MetricRun)) -> Option<String> {
+    let newest = state.measurements.back().filter(|it| !it.is_good())?;
+    if state.phase.is_over() {
+        return None;
+    }
+    let found = match newest.phase {
+        Phase::Successful => "Successful without evidence",
+        phase @ (Phase::Pending
+        | Phase::Running
+        | Phase::Failed
+        | Phase::Error
+        | Phase::Inconclusive) => phase.name(),
+    };
+    let mut doubt = format!(
+        "the newest measurement of metric \"{}\" is {found}",
+        plan.name
+    );
+    let why = newest.reason();
+    if !why.is_empty() {
+        doubt.push_str(": ");
+        doubt.push_str(&why);
+    }
+    Some(doubt)
 }
 
 /// When the window of a measurement began, on our clock; the window itself is on the OAP's.

@@ -36,6 +36,10 @@ pub(super) fn call(checksum: &str) -> Call {
     }
 }
 
+/// What is said of a measurement that could not be made.
+pub(super) const UNREACHABLE: &str =
+    "the newest measurement of metric \"apdex\" is Error: the connection was refused";
+
 /// A run under way that goes on until it is concluded, without a measurement so far.
 pub(super) fn fresh_run(not_before: Timestamp) -> RunView {
     RunView {
@@ -48,6 +52,7 @@ pub(super) fn fresh_run(not_before: Timestamp) -> RunView {
         is_terminated: false,
         is_endless: true,
         lacking: vec!["metric \"apdex\": no good measurement".to_owned()],
+        doubts: Vec::new(),
     }
 }
 
@@ -159,6 +164,14 @@ impl Desk {
         run.has_judged = true;
         run.evidence = true;
         run.lacking.clear();
+        run.doubts.clear();
+    }
+
+    /// A measurement that could not be made.
+    pub(super) fn measure_in_vain(&mut self) {
+        let run = self.run();
+        run.has_judged = true;
+        run.doubts = vec![UNREACHABLE.to_owned()];
     }
 
     /// The run's end.

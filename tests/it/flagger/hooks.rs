@@ -4,7 +4,7 @@ use skygate::domain::flagger::{Effect, Hook, refuse};
 use skygate::domain::measurement::Phase;
 use skygate::domain::run::Command;
 
-use super::desk::{Desk, at, call};
+use super::desk::{Desk, UNREACHABLE, at, call};
 
 const RUNNING: Phase = Phase::Running;
 
@@ -218,6 +218,46 @@ fn more_traffic_wants_a_good_measurement_of_what_there_is() {
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
 }
 
+/// A Canary may have two hooks by one template, and Flagger asks again at once where an answer was lost.
+#[test]
+fn an_increase_that_was_just_allowed_is_allowed_whoever_asks() {
+    // The first one, another after it, and one whose run has come to its end by itself.
+    let mut first = Desk::default();
+    first.ask(Hook::PreRollout, "v1");
+    let mut another = rolling_with(RUNNING);
+    another.now = 130;
+    let mut last = rolling_with(Phase::Successful);
+    last.now = 130;
+    for desk in [&mut first, &mut another, &mut last] {
+        assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+        let allowed = desk.record.attempt.clone().expect("an attempt");
+        for seconds in [0, 1, 4] {
+            desk.now += seconds;
+            let (status, text) = desk.ask(Hook::ConfirmTrafficIncrease, "v1");
+            assert_eq!(status, 200, "{seconds}: {text}");
+            assert!(text.starts_with("the increase at 10:1"), "{text}");
+        }
+        let attempt = desk.record.attempt.as_ref().expect("an attempt");
+        assert_eq!(attempt.traffic_since, allowed.traffic_since);
+        assert_eq!(attempt.last_increase, allowed.last_increase);
+        // However often it was asked for, it is measured from where it began.
+        desk.now += 1;
+        assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
+    }
+    // What was found bad meanwhile is no better for having been allowed.
+    for phase in [Phase::Failed, Phase::Error, Phase::Inconclusive] {
+        let mut desk = rolling_with(RUNNING);
+        assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);
+        desk.end_run(phase, "it was bad");
+        desk.now += 1;
+        assert_eq!(
+            desk.status(Hook::ConfirmTrafficIncrease, "v1"),
+            403,
+            "{phase}"
+        );
+    }
+}
+
 #[test]
 fn a_run_that_was_over_before_the_last_increase_allows_no_other() {
     let mut desk = rolling_with(RUNNING);
@@ -268,6 +308,7 @@ fn what_was_found_before_there_was_traffic_is_left_behind() {
         let mut others = desk.runs.iter().filter(|(id, _)| **id != "run-2");
         assert!(others.all(|(_, run)| run.phase.is_over()), "{phase}");
         // Nothing of it decides what comes then.
+        desk.now = 760;
         assert_eq!(desk.status(Hook::Rollback, "v1"), 403);
         assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
         assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 403);
@@ -287,6 +328,24 @@ fn a_promotion_concludes_an_endless_run() {
         (status, text.as_str()),
         (200, "Successful: concluded after 5m")
     );
+}
+
+/// What was good once is no evidence of now: the OAP is gone, say.
+#[test]
+fn a_promotion_waits_until_what_was_found_last_is_good() {
+    let mut desk = rolling_with(RUNNING);
+    desk.measure_in_vain();
+    for _ in 0..2 {
+        let (status, why) = desk.ask(Hook::ConfirmPromotion, "v1");
+        let expected = format!("{UNREACHABLE}; Running: good measurements: apdex 0 of 0");
+        assert_eq!((status, why), (403, expected));
+        assert_eq!(desk.commands(), [Command::NoTrafficBefore(at(10))]);
+    }
+    // It is concluded once it is good again.
+    desk.measure_well();
+    desk.ask(Hook::ConfirmPromotion, "v1");
+    assert_eq!(desk.commands().last(), Some(&Command::Conclude));
+    assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 200);
 }
 
 #[test]

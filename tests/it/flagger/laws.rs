@@ -2,8 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use skygate::domain::flagger::Hook;
+use skygate::domain::flagger::{Effect, Hook};
 use skygate::domain::measurement::Phase;
+use skygate::domain::run::Command;
 
 use super::desk::{Desk, at, call};
 
@@ -14,10 +15,12 @@ enum Op {
         version: usize,
         phase: usize,
         is_start: bool,
+        is_other_judge: bool,
         is_saved_only: bool,
     },
     Sleep(i64),
     MeasureWell,
+    MeasureInVain,
     End(Phase),
     Forget,
 }
@@ -33,11 +36,12 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         Just(Phase::Inconclusive),
     ];
     let op = prop_oneof![
-        20 => (0..8usize, 0..2usize, 0..4usize, any::<bool>(), prop::bool::weighted(0.1)).prop_map(
-            |(hook, version, phase, is_start, is_saved_only)| Op::Call { hook, version, phase, is_start, is_saved_only }
+        20 => (0..8usize, 0..2usize, 0..4usize, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
+            |(hook, version, phase, is_start, is_other_judge, is_saved_only)| Op::Call { hook, version, phase, is_start, is_other_judge, is_saved_only }
         ),
         5 => (1..100i64).prop_map(Op::Sleep),
         5 => Just(Op::MeasureWell),
+        2 => Just(Op::MeasureInVain),
         3 => phase.prop_map(Op::End),
         1 => Just(Op::Forget),
     ];
@@ -61,16 +65,20 @@ proptest! {
                 Op::Sleep(seconds) => desk.now += seconds,
                 Op::MeasureWell if has_run && !desk.run().phase.is_over() => desk.measure_well(),
                 Op::End(phase) if has_run => desk.end_run(phase, "so it came"),
-                Op::MeasureWell | Op::End(_) => {}
+                Op::MeasureInVain if has_run && !desk.run().phase.is_over() => desk.measure_in_vain(),
+                Op::MeasureWell | Op::MeasureInVain | Op::End(_) => {}
                 Op::Forget => {
                     if let Some(attempt) = &desk.record.attempt {
                         desk.runs.remove(&attempt.run.0);
                     }
                 }
-                Op::Call { hook, version, phase, is_start, is_saved_only } => {
+                Op::Call { hook, version, phase, is_start, is_other_judge, is_saved_only } => {
                     let hook = Hook::ALL[hook];
                     let mut call = call(VERSIONS[version]);
                     PHASES[phase].clone_into(&mut call.phase);
+                    if is_other_judge {
+                        call.args.insert("service-name".to_owned(), "y".to_owned());
+                    }
                     call.message = is_start.then(|| "Starting canary analysis for reviews.bookinfo".to_owned());
                     let before = desk.record.attempt.clone();
                     let live = before.clone().filter(|it| it.closed_at.is_none());
@@ -84,6 +92,11 @@ proptest! {
                     let (status, text) = (decision.answer.status(), decision.answer.text.clone());
                     prop_assert!([200, 403].contains(&status));
                     prop_assert!(!text.is_empty() && !text.contains('\n') && text.chars().count() <= 500);
+                    if hook == Hook::ConfirmPromotion {
+                        let is_concluded = decision.effects.iter().any(|it| matches!(it, Effect::Tell(_, Command::Conclude)));
+                        let is_good = run.as_ref().is_some_and(|it| it.lacking.is_empty() && it.doubts.is_empty());
+                        prop_assert!(!is_concluded || is_good, "{}", text);
+                    }
                     if is_saved_only {
                         desk.save(&decision);
                     } else {
@@ -95,6 +108,24 @@ proptest! {
                         prop_assert_eq!((&after.run, after.closed_at), (&live.run, None), "{}", hook);
                     }
                     let open = before.filter(|it| it.closed_at.is_none() && it.checksum == VERSIONS[version]);
+                    let contradicts = open.as_ref().is_some_and(|it| it.args.as_ref() != Some(&call.args));
+                    match hook {
+                        Hook::Rollout | Hook::ConfirmTrafficIncrease | Hook::ConfirmPromotion if contradicts => {
+                            let mut after = desk.record.attempt.clone().expect("it is still there");
+                            let mut before = open.clone().expect("it was there");
+                            // Whatever is asked, the run is looked at.
+                            (after.measured_since, before.measured_since) = (None, None);
+                            (after.end, before.end) = (None, None);
+                            prop_assert_eq!((status, after), (403, before), "{}: {}", hook, text);
+                            continue;
+                        }
+                        Hook::PreRollout if contradicts && status == 200 => {
+                            let after = desk.record.attempt.as_ref().expect("begun");
+                            prop_assert_eq!(after.args.as_ref(), Some(&call.args));
+                        }
+                        Hook::ConfirmRollout | Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease
+                        | Hook::ConfirmPromotion | Hook::PostRollout | Hook::Rollback | Hook::Event => {}
+                    }
                     let phase_of_run = run.as_ref().map(|run| run.phase)
                         .or(open.as_ref().and_then(|it| it.end.as_ref()).map(|end| end.phase));
                     let ended = open.as_ref().and_then(|it| it.end.as_ref()).map_or(phase_of_run, |end| Some(end.phase));
@@ -108,12 +139,19 @@ proptest! {
                         }
                         Hook::PreRollout | Hook::Rollout | Hook::ConfirmTrafficIncrease if status == 200 => {
                             let attempt = desk.record.attempt.as_ref().expect("begun");
+                            let allowed = open.as_ref().filter(|it| it.number == attempt.number).and_then(|it| it.last_increase);
+                            if let Some(last) = allowed.filter(|_| hook == Hook::ConfirmTrafficIncrease && has_run) {
+                                // It is the same increase, or a measurement of that was good, or it may take all traffic anyway.
+                                let is_same = attempt.last_increase == Some(last) && at(desk.now).duration_since(last).as_secs() <= 5;
+                                let is_measured = attempt.measured_since.is_some_and(|since| since >= last);
+                                prop_assert!(is_same || is_measured || attempt.is_promotable, "{}", text);
+                            }
                             prop_assert_eq!(&attempt.checksum, VERSIONS[version]);
                             prop_assert!(attempt.closed_at.is_none());
                         }
                         Hook::ConfirmTrafficIncrease => {
                             // The first call of an attempt is never refused.
-                            let is_first = open.is_none_or(|it| it.last_increase.is_none());
+                            let is_first = open.is_none_or(|it| it.traffic_since.is_none());
                             prop_assert!(!is_first || is_late, "{}", text);
                         }
                         Hook::ConfirmRollout | Hook::PostRollout | Hook::Event => prop_assert_eq!(status, 200),
@@ -123,7 +161,7 @@ proptest! {
                         prop_assert!(attempt.number >= seen, "numbers only grow");
                         seen = attempt.number;
                         prop_assert!(attempt.opened_at <= at(desk.now));
-                        prop_assert!(attempt.traffic_since <= attempt.last_increase);
+                        prop_assert!(attempt.last_increase.is_none_or(|last| attempt.traffic_since.is_some_and(|since| since <= last)));
                     }
                     // However often it is asked, what is remembered of it has an end.
                     prop_assert!(desk.record.earlier.iter().all(|it| it.closed_at.is_some()));

@@ -10,6 +10,16 @@ use skygate::domain::window::{Step, Window, WindowSpec};
 
 use crate::judging::driver::{at, measured, metric, run_of};
 
+/// `run` after one more measurement of its metric at this index.
+fn measure(run: Run, metric: usize, measurement: Measurement, ms: i64) -> Run {
+    let (run, _) = step(run, Event::Due, at(ms));
+    let event = Event::Measured {
+        metric,
+        measurement,
+    };
+    step(run, event, at(ms)).0
+}
+
 /// A run of `metrics` that has measured each of them once, as `phases` say, 10 s after it began.
 fn run(metrics: Vec<MetricPlan>, phases: &[Phase], window: Option<Window>) -> Run {
     let (mut run, _) = step(run_of(metrics), Event::Due, at(0));
@@ -87,6 +97,78 @@ fn a_metric_with_an_end_of_its_own_is_waited_for() {
     assert_eq!(view.lacking, ["metric \"errors\": 1 of 5 measurements"]);
     let view = RunView::of(&run(vec![finite("errors")], &[Phase::Successful], None));
     assert!(!view.is_endless);
+}
+
+#[test]
+fn what_was_found_last_and_was_not_good_is_a_doubt() {
+    let tolerant = |name: &str, dry_run: bool| MetricPlan {
+        limits: Limits {
+            failure: 3,
+            ..Limits::default()
+        },
+        dry_run,
+        ..metric(name, Some(60))
+    };
+    let plan = || {
+        vec![
+            tolerant("apdex", false),
+            tolerant("latency", false),
+            tolerant("traffic", true),
+        ]
+    };
+    let doubts = |run: &Run| RunView::of(run).doubts;
+    // What has measured nothing lacks evidence, and dry runs say nothing.
+    assert_eq!(doubts(&run(plan(), &[], None)), [""; 0]);
+    let good = run(plan(), &[Phase::Successful; 3], None);
+    let good = measure(good, 2, measured(2, Phase::Failed, 100_000), 100_000);
+    assert_eq!(doubts(&good), [""; 0]);
+    let refused = Measurement {
+        message: "the connection was refused".to_owned(),
+        ..measured(2, Phase::Error, 100_000)
+    };
+    let dark = measure(good, 0, refused, 100_000);
+    let dark = measure(dark, 1, measured(2, Phase::Failed, 100_000), 100_000);
+    let expected = [
+        "the newest measurement of metric \"apdex\" is Error: the connection was refused",
+        "the newest measurement of metric \"latency\" is Failed",
+    ];
+    let view = RunView::of(&dark);
+    assert_eq!(
+        (view.doubts, view.lacking),
+        (expected.map(str::to_owned).to_vec(), Vec::new())
+    );
+    let light = measure(dark, 0, measured(3, Phase::Successful, 200_000), 200_000);
+    assert_eq!(doubts(&light), expected[1..]);
+    // No data may count as Successful, and is no evidence even so.
+    let empty = Measurement {
+        explanation: Some(Box::new(Explanation {
+            no_data: true,
+            ..explained(window())
+        })),
+        message: "no data".to_owned(),
+        ..measured(3, Phase::Successful, 200_000)
+    };
+    let empty = measure(light, 1, empty, 200_000);
+    let expected =
+        "the newest measurement of metric \"latency\" is Successful without evidence: no data";
+    assert_eq!(doubts(&empty), [expected]);
+    let light = measure(empty, 1, measured(4, Phase::Successful, 300_000), 300_000);
+    assert_eq!(doubts(&light), [""; 0]);
+    // A metric that has come to an end of its own measures nothing more, and a run that is over neither.
+    let count = Limits {
+        count: 1,
+        failure: 1,
+        ..Limits::default()
+    };
+    let once = MetricPlan {
+        limits: count,
+        ..metric("errors", Some(60))
+    };
+    let metrics = vec![once, metric("apdex", Some(60))];
+    let view = RunView::of(&run(metrics, &[Phase::Failed, Phase::Successful], None));
+    assert_eq!((view.phase, view.doubts), (Phase::Running, Vec::new()));
+    let over = run(vec![metric("apdex", Some(60))], &[Phase::Failed], None);
+    assert_eq!(doubts(&over), [""; 0]);
 }
 
 #[test]

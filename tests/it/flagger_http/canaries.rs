@@ -1,13 +1,15 @@
 //! What is kept of Flagger's calls, and what Prometheus sees of their runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::table::keep_simple;
-use super::{assert_is_plain, body, call};
-use crate::harness::{Answer, Served, Setup};
+use super::table::{keep_simple, simple};
+use super::{assert_is_plain, body, call, keep, newest_run};
+use crate::harness::{Answer, FakeSource, Say, Served, Setup};
 
 const LIST: &str = "/api/v1/flagger/canaries";
 const REVIEWS: &str = "/api/v1/flagger/canaries/bookinfo/reviews";
@@ -120,7 +122,8 @@ async fn what_is_deleted_begins_anew() {
     ask(&served, "reviews", "v1", &BEGUN).await;
     ask(&served, "reviews2", "v1", &BEGUN).await;
     let run = served.get(REVIEWS).await.json()["attempts"][0]["run"].clone();
-    // The first increase was allowed, and nobody heard it.
+    // The first increase was allowed, and nobody heard it. In the next round there is something to be measured for more.
+    served.app.ports.clock.sleep(Duration::from_mins(1)).await;
     let again = call(
         &served,
         "confirm-traffic-increase",
@@ -251,6 +254,79 @@ async fn each_call_has_one_answer() {
             "pre-rollout"
         ]
     );
+}
+
+/// The OAP goes dark after some good measurements, and comes back.
+#[tokio::test]
+async fn a_promotion_waits_until_the_oap_is_back() {
+    let is_dark = Arc::new(AtomicBool::new(false));
+    let dark = Arc::clone(&is_dark);
+    let say = move |_: &str, _| {
+        let said = if dark.load(Ordering::SeqCst) {
+            Say::Error
+        } else {
+            Say::Successful
+        };
+        (said, Duration::ZERO)
+    };
+    let setup = Setup::asking(|clock| Arc::new(FakeSource::new(clock, say)));
+    let served = setup.start().await;
+    let mut template = simple();
+    template["spec"]["metrics"][0]["consecutiveErrorLimit"] = json!(1_000_000);
+    keep(&served, &template).await;
+    ask(&served, "reviews", "v1", &BEGUN).await;
+    let run = newest_run(&served, "reviews").await;
+    served.await_measurements(&run, 1).await;
+    let version = body("reviews", "v1", "WaitingPromotion");
+    let newest_is = async |phase: &str| loop {
+        let run = served.get(&format!("{run}?wait=1s")).await.json();
+        let taken = &run["status"]["metricResults"][0]["measurements"];
+        let newest = taken.as_array().and_then(|taken| taken.last());
+        if newest.is_some_and(|newest| newest["phase"] == phase) {
+            return;
+        }
+    };
+
+    is_dark.store(true, Ordering::SeqCst);
+    newest_is("Error").await;
+    let no = call(&served, "confirm-promotion", &version).await;
+    assert_eq!(no.status, 403, "{no}");
+    assert_is_plain(&no);
+    let why = "the newest measurement of metric \"a\" is Error: ";
+    assert!(no.body.starts_with(why), "{no}");
+
+    is_dark.store(false, Ordering::SeqCst);
+    newest_is("Successful").await;
+    let yes = call(&served, "confirm-promotion", &version).await;
+    assert_eq!(yes.status, 200, "{yes}");
+}
+
+/// The first round took so long that its run is over before anything was there to judge.
+#[tokio::test]
+async fn a_first_round_that_takes_long_is_made_up_for() {
+    let served = Setup::saying("IS").start().await;
+    keep_simple(&served).await;
+    ask(&served, "reviews", "v1", &BEGUN[..1]).await;
+    let before = newest_run(&served, "reviews").await;
+    let found = served.await_end(&before).await;
+    assert_eq!(found["status"]["phase"], "Inconclusive", "{found:#}");
+    let version = body("reviews", "v1", "Progressing");
+    let answer = call(&served, "rollout", &version).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    assert!(
+        answer.body.contains("says nothing of it: Inconclusive"),
+        "{answer}"
+    );
+    let run = newest_run(&served, "reviews").await;
+    assert_ne!(run, before);
+    served.await_measurements(&run, 1).await;
+    ask(
+        &served,
+        "reviews",
+        "v1",
+        &[("confirm-promotion", "WaitingPromotion")],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -107,6 +107,42 @@ impl<'h> Flagger<'h> {
         panic!("no end after {MOST_ROUNDS} rounds: {:?}", self.answers);
     }
 
+    /// The same in one iteration, as blue/green does it: all of the traffic once the promotion is allowed, and begun again where it is refused.
+    async fn swap(&mut self, before: &str, checksum: &str) -> Outcome {
+        let (may_begin, why) = self.ask("confirm-rollout", before, "Initialized").await;
+        assert!(may_begin, "{why}");
+        let mut done = 0;
+        for _ in 0..MOST_ROUNDS {
+            let (must_go_back, why) = self.ask("rollback", checksum, "Progressing").await;
+            if must_go_back {
+                self.fail(checksum).await;
+                return Outcome::RolledBack(why);
+            }
+            let hook = if done == 0 { "pre-rollout" } else { "rollout" };
+            let (is_good, why) = self.ask(hook, checksum, "Progressing").await;
+            if !is_good {
+                self.fail(checksum).await;
+                return Outcome::RolledBack(why);
+            }
+            if done == 0 {
+                done = 1;
+            } else if !self
+                .ask("confirm-promotion", checksum, "WaitingPromotion")
+                .await
+                .0
+            {
+                done = 0;
+            } else if done == 1 {
+                done = 2;
+            } else {
+                self.ask("post-rollout", checksum, "Succeeded").await;
+                return Outcome::Promoted;
+            }
+            self.house.clock.sleep(ROUND).await;
+        }
+        panic!("no end after {MOST_ROUNDS} rounds: {:?}", self.answers);
+    }
+
     /// What Flagger says once a version goes back.
     async fn fail(&mut self, checksum: &str) {
         self.ask("event", checksum, "Failed").await;
@@ -179,6 +215,30 @@ async fn a_degraded_version_goes_back_and_is_tried_again() {
 async fn a_degraded_version_goes_back_by_a_service_that_restarts_before_every_call() {
     let (setup, _sim) = simulated(&["reviews=degraded@0s+1h"]).await;
     check_degraded_then_mended(&House::with_file(&setup)).await;
+}
+
+#[tokio::test]
+async fn one_iteration_is_begun_again_until_a_healthy_version_is_promoted() {
+    let (setup, _sim) = simulated(&["reviews=healthy"]).await;
+    let house = House::with_file(&setup);
+    let mut flagger = Flagger::new(&house).await;
+    let outcome = flagger.swap("v1", "v2").await;
+    assert_eq!(outcome, Outcome::Promoted, "{:?}", flagger.answers);
+    assert_eq!(flagger.phase_of_newest().await, "Successful");
+    let runs = flagger.served().get("/api/v1/runs").await.json();
+    assert_eq!(runs["items"].as_array().map(Vec::len), Some(1), "{runs:#}");
+}
+
+#[tokio::test]
+async fn a_degraded_version_goes_back_from_its_only_iteration() {
+    let (setup, _sim) = simulated(&["reviews=degraded"]).await;
+    let house = House::of(&setup);
+    let mut flagger = Flagger::new(&house).await;
+    let outcome = flagger.swap("v1", "v2").await;
+    let Outcome::RolledBack(why) = &outcome else {
+        panic!("{outcome:?}: {:?}", flagger.answers)
+    };
+    assert!(why.contains("Failed: "), "{why}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use skygate::domain::plan::SourcePlan;
 use skygate::domain::reading::{ErrorClass, Reading, SourceError};
 use skygate::ports::{MetricSource, Moment};
+use tokio::sync::Semaphore;
 
 use super::table::keep_simple;
 use super::{House, assert_is_plain, body, call, keep_template, newest_run};
@@ -134,6 +135,41 @@ async fn an_oap_that_is_asked_in_vain() {
     check(&served, path, &sent, 403, expected).await;
 }
 
+/// An OAP that never answers, and tells whoever asks that it was asked.
+#[derive(Debug)]
+struct Hanging(Arc<Semaphore>);
+
+#[async_trait::async_trait]
+impl MetricSource for Hanging {
+    async fn read(&self, _: &SourcePlan, _: Moment) -> Reading {
+        self.0.add_permits(1);
+        std::future::pending().await
+    }
+}
+
+/// Whatever else is asked about the canary meanwhile, the time that a call has is enough to say so.
+#[tokio::test]
+async fn an_oap_that_hangs_while_others_call() {
+    let asked = Arc::new(Semaphore::new(0));
+    let source = Arc::new(Hanging(Arc::clone(&asked)));
+    let served = Setup::asking(|_| source).start().await;
+    keep_simple(&served).await;
+    let version = body("reviews", "v1", "Initialized");
+    let confirmed = call(&served, "confirm-rollout", &version);
+    let other = async {
+        let turn = asked.acquire().await;
+        turn.expect("it is open").forget();
+        call(&served, "event", &version).await
+    };
+    let (answer, event) = tokio::join!(confirmed, other);
+    assert_eq!(event.status, 200, "{event}");
+    assert_eq!(answer.status, 403, "{answer}");
+    assert_is_plain(&answer);
+    let why = "metric \"a\": the OAP did not answer within 7s";
+    assert!(answer.body.contains(why), "{answer}");
+    assert_eq!(asked.available_permits(), 0, "it is asked once");
+}
+
 #[tokio::test]
 async fn other_arguments_than_an_attempt_was_begun_with() {
     let served = Setup::saying("S").start().await;
@@ -141,9 +177,22 @@ async fn other_arguments_than_an_attempt_was_begun_with() {
     let mut version = body("reviews", "v2", "Progressing");
     call(&served, "pre-rollout", &version).await;
     version["metadata"]["args.service-name"] = json!("ratings");
-    let expected = "not used: `args.service-name`, with which the attempt was not begun";
     let sent = version.to_string();
-    check(&served, "/flagger/rollout", &sent, 200, expected).await;
+    let expected = "this attempt is judged with other `args.service-name`; a second judge needs";
+    for hook in [
+        "pre-rollout",
+        "confirm-traffic-increase",
+        "rollout",
+        "confirm-promotion",
+    ] {
+        check(&served, &format!("/flagger/{hook}"), &sent, 403, expected).await;
+    }
+    let runs = served.get("/api/v1/runs").await.json();
+    assert_eq!(runs["items"].as_array().map(Vec::len), Some(1), "{runs:#}");
+    // The way out that it tells of.
+    let canary = "/api/v1/flagger/canaries/bookinfo/reviews";
+    assert_eq!(served.delete(canary).await.status, 204);
+    check(&served, "/flagger/pre-rollout", &sent, 200, "begins").await;
 }
 
 #[tokio::test]

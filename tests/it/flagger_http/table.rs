@@ -1,6 +1,6 @@
 //! Every hook at every phase that the run of an attempt may be in.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skygate::domain::flagger::Hook;
 
 use super::{assert_is_plain, body, call, keep, newest_run};
@@ -15,7 +15,12 @@ async fn saying(letter: &str) -> Served {
 
 /// Keeps that template.
 pub(super) async fn keep_simple(served: &Served) {
-    let template = json!({
+    keep(served, &simple()).await;
+}
+
+/// That template.
+pub(super) fn simple() -> Value {
+    json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisTemplate",
         "metadata": { "name": "apdex", "namespace": "bookinfo" },
@@ -35,8 +40,7 @@ pub(super) async fn keep_simple(served: &Served) {
                 } },
             }],
         },
-    });
-    keep(served, &template).await;
+    })
 }
 
 /// What each hook is answered about a version whose run is in some phase; each is asked about a canary of its own.
