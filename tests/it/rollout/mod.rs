@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod desk;
 mod driver;
 mod ending;
 mod field_paths;
