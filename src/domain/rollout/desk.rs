@@ -20,7 +20,7 @@ use super::state::Rollout;
 /// The version of the stored form.
 const DESK_VERSION: u64 = 1;
 
-/// How many commands may wait for a stepper.
+/// How many commands may wait for a stepper; and one more, an abort, which nothing keeps out.
 const MOST_WAITING: usize = 100;
 
 /// How many commands are kept that a stepper has taken.
@@ -225,7 +225,7 @@ impl Desk {
     /// Keeps a command for the stepper, if it makes sense by the newest record.
     ///
     /// A `promote` means what it does by that record ([`Rollout::meant_by_promote`]), and where it does not say what was seen, the step
-    /// that the record is at: it must not skip the one after it.
+    /// that the record is at: it must not skip the one after it. An `abort` finds room however many wait.
     pub fn post(
         &mut self,
         command: Command,
@@ -254,7 +254,23 @@ impl Desk {
             Err(error) => return Err(error.into()),
         }
         if self.waiting().count() >= MOST_WAITING {
-            return Err(DeskError::Full);
+            match (command, self.letters.last_mut()) {
+                // It is the last thing to be done already. Whoever means it wherever the rollout is means it most.
+                (Command::Abort, Some(last)) if last.posted.command == command => {
+                    last.posted.seen = last.posted.seen.filter(|it| Some(*it) == seen);
+                    return Ok(last.clone());
+                }
+                (Command::Abort, _) => {}
+                (
+                    Command::Promote
+                    | Command::Confirm
+                    | Command::PromoteFull
+                    | Command::Retry
+                    | Command::Pause
+                    | Command::Resume,
+                    _,
+                ) => return Err(DeskError::Full),
+            }
         }
         self.last_command += 1;
         let letter = Letter {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skygate::domain::rollout::desk::{Desk, DeskError};
-use skygate::domain::rollout::Settings;
+use skygate::domain::rollout::{Command, Seen, Settings};
 
 use super::driver::{Stage, at, canary};
 
@@ -18,6 +18,15 @@ fn desk() -> Desk {
     let record = stage.rollout.to_record();
     desk.save(("bookinfo", "reviews"), lease.fence, 0, record)
         .expect("saved");
+    desk
+}
+
+fn full() -> Desk {
+    let mut desk = desk();
+    for number in 1..=100 {
+        let posted = desk.post(Command::Pause, None, "jane", at(number));
+        posted.expect("there is room");
+    }
     desk
 }
 
@@ -53,4 +62,26 @@ fn what_is_saved_or_given_back_leaves_the_end_of_a_lease_as_it_is() {
     assert_eq!(lease.expires_at, at(30));
     desk.release(lease.fence).expect("given back");
     assert_eq!(desk.lease, None);
+}
+
+#[test]
+fn commands_that_wait_do_not_keep_an_abort_out() {
+    let mut desk = full();
+    let pause = desk.post(Command::Pause, None, "jane", at(200));
+    assert_eq!(pause, Err(DeskError::Full));
+    let seen = Some(Seen {
+        revision: 1,
+        step: 1,
+    });
+    let abort = desk.post(Command::Abort, seen, "jane", at(201));
+    let abort = abort.expect("there is room");
+    assert_eq!((abort.posted.number, abort.posted.seen), (101, seen));
+    // Said again it is the same one, and holds wherever the rollout is by then.
+    let again = desk.post(Command::Abort, None, "joe", at(202));
+    let again = again.expect("there is room");
+    assert_eq!((again.posted.number, again.posted.seen), (101, None));
+    assert_eq!(desk.waiting().count(), 101);
+    let pause = desk.post(Command::Pause, None, "jane", at(203));
+    assert_eq!(pause, Err(DeskError::Full));
+    assert_eq!(Desk::from_body(&desk.to_body()), Ok(desk));
 }
