@@ -1,10 +1,38 @@
 //! The desks of rollouts, as callers over HTTP find them.
 
+use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::Setup;
+use crate::harness::{Answer, Setup};
 
 const ROLLOUT: &str = "/api/v1/rollouts/bookinfo/reviews";
+
+/// serde reads a list as the fields of a struct in order, and an empty one as their defaults.
+#[tokio::test]
+async fn a_list_is_no_body() {
+    let served = Setup::saying("S").start().await;
+    for command in ["abort", "promote", "retry", "pause", "resume"] {
+        let path = format!("{ROLLOUT}/{command}");
+        for body in ["[]", "[null, false]", "{\"seen\": [1, 2]}", "- seen"] {
+            let answer = served.post(&path, body).await;
+            assert_eq!(answer.status, 422, "{command} {body}: {answer}");
+            assert!(answer.body.contains("expected an object, found a list"));
+        }
+        // Nothing in it is as good as no body at all: there is no such rollout.
+        for body in ["", "{}", "null", "{\"seen\": null}"] {
+            let answer = served.post(&path, body).await;
+            assert_eq!(answer.status, 404, "{command} {body}: {answer}");
+        }
+    }
+    for body in ["[]", "[\"a\", null, false]"] {
+        let answer = served.post(&format!("{ROLLOUT}/lease"), body).await;
+        assert_eq!(answer.status, 422, "{body}: {answer}");
+    }
+    let save = served.request(Method::PUT, ROLLOUT).body("[1, {}]");
+    let answer = Answer::of(save.header("if-none-match", "*")).await;
+    assert_eq!(answer.status, 422, "{answer}");
+    assert_eq!(served.get(ROLLOUT).await.status, 404);
+}
 
 /// The service's clock went an hour ahead, and was put right: whoever asks next is told when it really ends, and so is everybody.
 #[tokio::test]
