@@ -16,7 +16,7 @@ use super::outcome::{Failure, Outcome};
 use crate::client::RolloutName;
 
 use live::Live;
-pub(super) use play::{Played, play};
+pub(super) use play::{Interrupt, Played, play};
 
 /// The longest name of a version, as labels have it, and of an image.
 const LONGEST_VERSION: usize = 253;

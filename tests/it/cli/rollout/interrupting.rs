@@ -4,7 +4,52 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use super::House;
-use crate::cli::process::{finish, wait};
+use crate::cli::process::{Follow, Running, finish, wait};
+
+#[test]
+fn before_it_has_begun_it_ends_when_it_is_told_to() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    house.service.signal("STOP");
+    for (signal, how, code, why) in [
+        (
+            "TERM",
+            "hold",
+            130,
+            "error: interrupted before it was begun: nothing was moved",
+        ),
+        (
+            "INT",
+            "hold",
+            130,
+            "error: interrupted before it was begun: nothing was moved",
+        ),
+        (
+            "HUP",
+            "abort",
+            4,
+            "error: not aborted: interrupted before it was begun: nothing was moved",
+        ),
+    ] {
+        let run = house.run(&["--revision", "v2", "--on-interrupt", how]);
+        let run = Running::start(run, Follow::Stderr);
+        run.line_with("waiting for http");
+        run.signal(signal);
+        assert_eq!(run.line_with("error: "), why, "{signal}");
+        assert_eq!(run.end().0, Some(code), "{signal}");
+    }
+    // It would wait for a minute otherwise.
+    let ended = finish(house.run(&["--revision", "v2", "--timeout", "1s"]), "");
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (
+            Some(5),
+            "error: not begun at --timeout: nothing was moved\n"
+        ),
+        "{ended:?}"
+    );
+    house.service.signal("CONT");
+    assert_eq!(house.weights(), (100, 0));
+}
 
 #[test]
 fn whoever_watches_ends_with_its_reader() {
