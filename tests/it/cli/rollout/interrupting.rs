@@ -4,7 +4,61 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use super::House;
-use crate::cli::process::{Follow, Running, finish, wait};
+use crate::cli::process::{Follow, Running, finish, prepared, wait};
+
+#[test]
+fn a_terminal_that_is_gone_is_an_interrupt() {
+    for (how, code, weights) in [("hold", 130, (90, 10)), ("abort", 1, (100, 0))] {
+        let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+        let run = house.run(&["--revision", "v2", "--on-interrupt", how]);
+        let run = Running::start(run, Follow::Stderr);
+        run.line_with("weight 10: Paused");
+        run.signal("HUP");
+        let (ended, stdout) = run.end();
+        assert_eq!(ended, Some(code), "{how}: {stdout}");
+        assert_eq!(house.weights(), weights, "{how}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_gone_interrupts_once() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}");
+    let run = house.run(&["--revision", "v2", "--on-interrupt", "abort"]);
+    let run = Running::start(run, Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    // Nobody can set a weight for now.
+    let routes = house.read("routes.yaml");
+    house.write("routes.yaml", "a: [");
+    run.signal("HUP");
+    run.line_with("the weight cannot be set");
+    run.signal("HUP");
+    run.signal("HUP");
+    // Longer than whoever is impatient waits.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    house.write("routes.yaml", &routes);
+    let (ended, stdout) = run.end();
+    assert_eq!(ended, Some(1), "{stdout}");
+    assert_eq!(house.weights(), (100, 0));
+}
+
+#[test]
+fn nohup_keeps_it_going() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}, {setWeight: 20}, {pause: {}}");
+    let run = house.run(&["--revision", "v2"]);
+    let mut command = std::process::Command::new("nohup");
+    command.arg(run.get_program()).args(run.get_args());
+    let mut command = prepared(command);
+    command
+        .current_dir(house.path())
+        .env("SKYGATE_SERVER", &house.url);
+    let run = Running::start(command, Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    run.signal("HUP");
+    assert_eq!(house.done(&["promote"]).code, Some(0));
+    run.line_with("weight 20: Paused");
+    run.signal("TERM");
+    assert_eq!(run.end().0, Some(130));
+}
 
 #[test]
 fn before_it_has_begun_it_ends_when_it_is_told_to() {
