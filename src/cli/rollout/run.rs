@@ -187,17 +187,13 @@ impl Run {
         if is_away && ended == Ended::Over(Outcome::Aborted) {
             // How it ended is known, whatever the service can tell.
             self.note("the service could not be told: whoever steps it next finds that traffic was taken back, and aborts it");
-        } else if ended == Ended::Held {
-            // That it was interrupted is what counts.
-            if let Err(failure) = shown {
-                let why: Vec<String> = failure.problems().collect();
-                self.note(&format!(
-                    "what the service keeps of it cannot be shown: {}",
-                    why.join("; ")
-                ));
-            }
-        } else {
-            shown?;
+        } else if let Err(failure) = shown {
+            // How it ended is known and counts, whether it can be shown or not.
+            let why: Vec<String> = failure.problems().collect();
+            tell(&format!(
+                "warning: how it ended cannot be shown: {}",
+                why.join("; ")
+            ));
         }
         self.say_what_is_next(ended, scene.as_ref());
         Ok(exit(ended, is_late, scene.as_ref()))

@@ -1,5 +1,6 @@
 //! What asks a stepper to end, or takes away whoever it talks to.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -124,4 +125,32 @@ fn whoever_watches_ends_with_its_reader() {
     assert_eq!(wait(&mut watch, &get), Some(0));
     let stderr = std::io::read_to_string(watch.stderr.take().expect("it was piped"));
     assert_eq!(stderr.expect("text"), "");
+}
+
+#[test]
+fn whatever_cannot_be_shown_the_verdict_is_in_the_exit_code() {
+    let aborts = "{setWeight: 10}, {pause: {}}";
+    for (steps, code) in [("{setWeight: 10}", 0), (aborts, 1)] {
+        for form in ["text", "json"] {
+            let house = House::with_steps(steps);
+            let full = File::create("/dev/full").expect("a disk that is full");
+            let args = ["--revision", "v2", "--on-promote", "true", "-o", form];
+            let mut run = house.run(&args);
+            run.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped());
+            let mut child = run.spawn().expect("it starts");
+            let said = BufReader::new(child.stderr.take().expect("it was piped")).lines();
+            let mut said = said.map_while(Result::ok);
+            if steps == aborts {
+                assert!(said.any(|line| line.contains("weight 10: Paused")));
+                assert_eq!(house.done(&["abort"]).code, Some(0));
+            }
+            let warning = said.find(|line| line.starts_with("warning: "));
+            let warning = warning.expect("a warning");
+            assert!(
+                warning.contains("how it ended cannot be shown"),
+                "{warning}"
+            );
+            assert_eq!(wait(&mut child, &run), Some(code), "{form}");
+        }
+    }
 }
