@@ -7,6 +7,7 @@ use std::process::Stdio;
 use super::House;
 use crate::cli::process::{Follow, Running, finish, prepared, wait};
 
+/// An `ssh` session that drops takes the terminal along.
 #[test]
 fn a_terminal_that_is_gone_is_an_interrupt() {
     for (how, code, weights) in [("hold", 130, (90, 10)), ("abort", 1, (100, 0))] {
@@ -21,6 +22,7 @@ fn a_terminal_that_is_gone_is_an_interrupt() {
     }
 }
 
+/// Both the system and the shell tell of it: nobody is impatient by that.
 #[test]
 fn a_terminal_that_is_gone_interrupts_once() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
@@ -61,6 +63,7 @@ fn nohup_keeps_it_going() {
     assert_eq!(run.end().0, Some(130));
 }
 
+/// A service that takes connections and answers nothing is waited for at the beginning; not by whoever does not want to any more.
 #[test]
 fn before_it_has_begun_it_ends_when_it_is_told_to() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
@@ -106,6 +109,7 @@ fn before_it_has_begun_it_ends_when_it_is_told_to() {
     assert_eq!(house.weights(), (100, 0));
 }
 
+/// `rollout get --watch | grep -m1 Paused`: nothing more may happen for as long as nobody promotes it.
 #[test]
 fn whoever_watches_ends_with_its_reader() {
     let house = House::with_steps("{setWeight: 10}, {pause: {}}");
@@ -153,4 +157,20 @@ fn whatever_cannot_be_shown_the_verdict_is_in_the_exit_code() {
             assert_eq!(wait(&mut child, &run), Some(code), "{form}");
         }
     }
+}
+
+#[test]
+fn each_reason_why_a_weight_cannot_be_set_is_told() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {}}, {setWeight: 20}, {pause: {}}");
+    let run = Running::start(house.run(&["--revision", "v2"]), Follow::Stderr);
+    run.line_with("weight 10: Paused");
+    let routes = house.read("routes.yaml");
+    house.write("routes.yaml", "a: [");
+    assert_eq!(house.done(&["promote"]).code, Some(0));
+    let first = run.line_with("the weight cannot be set, which is tried again: ");
+    std::fs::remove_file(house.path().join("routes.yaml")).expect("it was there");
+    let second = run.line_with("the weight cannot be set, which is tried again: ");
+    assert_ne!(first[9..], second[9..]);
+    house.write("routes.yaml", &routes);
+    run.line_with("weight 20: Paused");
 }
