@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::play::{Play, is_unrepeatable};
+use super::play::{Play, is_unrepeatable, promoting};
 use super::scene::Away;
 use super::service::ServiceError;
 use super::tasks::Report;
@@ -115,7 +115,10 @@ impl Play<'_> {
         let (rollout, _) = step(rollout, Event::Blind { since }, now);
         let (mut rollout, _) = step(rollout, Event::Interrupted, now);
         if rollout.aborted.is_none() {
-            return Ok(Dark::Interrupted);
+            return match promoting(&rollout) {
+                Some(error) => Err(error),
+                None => Ok(Dark::Interrupted),
+            };
         }
         self.tasks.drop_waiting();
         let mut trouble = "the router does not answer".to_owned();

@@ -14,7 +14,7 @@ use super::service::{Look, ServiceError, Sheet};
 use super::tasks::{Report, Scope, Seen, Tasks};
 use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
 use crate::domain::rollout::desk::Letter;
-use crate::domain::rollout::{Effect, Event, Outcome, Rollout, Weight, step};
+use crate::domain::rollout::{Effect, Event, Outcome, Promotion, Rollout, Weight, step};
 use crate::domain::run::RunId;
 use crate::ports::{Observed, RouterError};
 
@@ -147,9 +147,12 @@ impl<'s> Play<'s> {
                     }
                     self.gives_up_at = Some(Instant::now() + ABORT_WITHIN);
                     self.apply([Event::Interrupted]).await?;
-                    let is_aborted = |rollout: &Rollout| rollout.aborted.is_some();
-                    if !self.rollout.as_ref().is_some_and(is_aborted) {
-                        return Ok(Ended::Held);
+                    let rollout = self.rollout.as_ref();
+                    if rollout.is_none_or(|rollout| rollout.aborted.is_none()) {
+                        return match rollout.and_then(promoting) {
+                            Some(error) => Err(error.into()),
+                            None => Ok(Ended::Held),
+                        };
                     }
                 }
                 () = reached(self.gives_up_at) => return self.give_up(),
@@ -189,12 +192,19 @@ impl<'s> Play<'s> {
             }
             Report::Trouble { effect, why, after } => {
                 debug!(?effect, %why, "is tried again");
-                let is_weight = matches!(effect, Effect::SetWeight { .. });
+                let event = match &effect {
+                    Effect::SetWeight { .. } => Some(Event::Unroutable { message: why }),
+                    Effect::Watch { run } => Some(Event::AnalysisOutOfSight {
+                        run: run.clone(),
+                        message: why,
+                    }),
+                    _ => None,
+                };
                 self.tasks.retry(effect, after, &self.stepper.clock);
-                if is_weight {
-                    self.apply([Event::Unroutable { message: why }]).await?;
+                match event {
+                    Some(event) => self.apply([event]).await,
+                    None => Ok(()),
                 }
-                Ok(())
             }
             Report::Again(effect) => {
                 self.tasks.ended(&effect);
@@ -411,6 +421,17 @@ impl<'s> Play<'s> {
             away,
         });
     }
+}
+
+/// Why an interrupt does not abort a rollout whose stable version is being replaced.
+pub(super) fn promoting(rollout: &Rollout) -> Option<StepperError> {
+    let is_promoting = matches!(rollout.promotion, Promotion::Hook { .. });
+    is_promoting.then(|| {
+        StepperError::NotAborted(
+            "the on-promote hook was making the new version the stable one, and the canary keeps all traffic; run this again to go on"
+                .to_owned(),
+        )
+    })
 }
 
 /// Returns at this moment; never, where there is none.

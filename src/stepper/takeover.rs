@@ -38,6 +38,7 @@ impl Play<'_> {
         self.hear_of(&sheet)?;
         self.listen(Duration::ZERO);
         self.tasks.keep(&stepper.service, self.fence);
+        self.tasks.drop_looks();
         self.act();
         Ok(())
     }

@@ -12,7 +12,9 @@ use super::Stepper;
 use super::service::{Look, Service, ServiceError, Sheet};
 use crate::domain::plan::MetricPlan;
 use crate::domain::rollout::desk::Lease;
-use crate::domain::rollout::{AnalysisKey, Effect, Event, HookKey, Rollout, RunSummary, Weight};
+use crate::domain::rollout::{
+    Analysis, AnalysisKey, Effect, Event, HookKey, Rollout, RunSummary, Weight,
+};
 use crate::domain::run::RunId;
 use crate::ports::{Clock, HookCall, Observed, Remedy, RouterError, Shift, TrafficRouter};
 
@@ -124,13 +126,7 @@ impl Tasks {
 
     /// Makes what is under way match `effects`: begins what is not being done, drops what only waits and is not listed any more.
     pub(super) fn match_to(&mut self, effects: &[Effect], scope: &Scope<'_>) {
-        self.doing.retain(|effect, doing| {
-            let is_kept = !doing.may_drop || effects.contains(effect);
-            if !is_kept {
-                doing.task.abort();
-            }
-            is_kept
-        });
+        self.drop_but(|effect, doing| !doing.may_drop || effects.contains(effect));
         self.tries.retain(|effect, _| effects.contains(effect));
         for effect in effects {
             if !self.doing.contains_key(effect) && !self.has_to_wait(effect) {
@@ -139,21 +135,31 @@ impl Tasks {
         }
     }
 
+    /// Drops the looks at runs that wait for a change: they are to be looked at as they are.
+    pub(super) fn drop_looks(&mut self) {
+        self.drop_but(|effect, _| !matches!(effect, Effect::Watch { .. }));
+    }
+
     /// Drops everything but what changes the world at this moment.
     pub(super) fn drop_waiting(&mut self) {
         let listeners = [self.news.take(), self.beat.take(), self.look.take()];
         for listener in listeners.into_iter().flatten() {
             listener.abort();
         }
+        self.drop_but(|effect, doing| {
+            !doing.may_drop && matches!(effect, Effect::SetWeight { .. } | Effect::RunHook { .. })
+        });
+        self.tries.clear();
+    }
+
+    fn drop_but(&mut self, is_kept: impl Fn(&Effect, &Doing) -> bool) {
         self.doing.retain(|effect, doing| {
-            let is_kept = !doing.may_drop
-                && matches!(effect, Effect::SetWeight { .. } | Effect::RunHook { .. });
+            let is_kept = is_kept(effect, doing);
             if !is_kept {
                 doing.task.abort();
             }
             is_kept
         });
-        self.tries.clear();
     }
 
     /// An effect is not being done any more.
@@ -318,7 +324,10 @@ impl Tasks {
                 }
             }),
             Effect::Watch { run } => {
-                let seen = looks.get(&run).map(|seen| seen.tag.clone());
+                // One that was out of sight is looked at as it is: no change would be waited for.
+                let is_new = |it: &Analysis| it.run.as_ref() == Some(&run) && it.is_out_of_sight;
+                let seen = looks.get(&run).filter(|_| !rollout.analyses().any(is_new));
+                let seen = seen.map(|seen| seen.tag.clone());
                 self.set.spawn(async move {
                     match service.look(&run, seen.as_deref()).await {
                         Ok(look) => Report::Looked {

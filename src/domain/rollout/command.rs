@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::measurement::Phase;
+use super::super::metric_run::after;
 use super::Weight;
+use super::outstanding::A_MOMENT;
 use super::spec::Step;
 use super::state::{Analysis, PauseReason, Promotion, Rollout, Waived};
 
@@ -148,8 +150,13 @@ impl Rollout {
         }
     }
 
-    /// Whether `command` would do anything now.
-    pub fn accepts(&self, command: Command, seen: Option<Seen>) -> Result<(), Refusal> {
+    /// Whether `command` would do anything at `now`.
+    pub fn accepts(
+        &self,
+        command: Command,
+        seen: Option<Seen>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let number = self.revision.number;
         let is_here = |seen: Seen| seen.revision == number && seen.step == self.step;
         if !seen.is_none_or(is_here) {
@@ -169,6 +176,8 @@ impl Rollout {
             Command::PromoteFull | Command::Pause => self.refuse_at_the_end(),
             Command::Abort if self.aborted.is_some() => Err(Refusal::AbortedAlready(number)),
             Command::Abort => match self.promotion {
+                // Between two tries, or before the first one, nothing is being done.
+                Promotion::Hook { begins_at, .. } if begins_at > now => Ok(()),
                 // The stable version is being replaced: nobody knows what traffic would meet there.
                 Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
                 Promotion::NotDue | Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
@@ -225,7 +234,7 @@ impl Rollout {
         }
         self.commands_taken = posted.number;
         let command = posted.command;
-        if let Err(refusal) = self.accepts(command, posted.seen) {
+        if let Err(refusal) = self.accepts(command, posted.seen, now) {
             return format!("{command}: refused, {refusal}");
         }
         match command {
@@ -281,9 +290,11 @@ impl Rollout {
         if self.aborted.is_some() {
             self.restart();
         } else {
+            // Whoever said abort together with this, and later, means that.
+            let begins_at = after(now, A_MOMENT);
             self.promotion = Promotion::Hook {
                 number: 1,
-                begins_at: now,
+                begins_at,
             };
         }
     }

@@ -241,7 +241,7 @@ impl Desk {
                 if is_promotion {
                     command = rollout.meant_by_promote();
                 }
-                rollout.accepts(command, seen)?;
+                rollout.accepts(command, seen, now)?;
                 if is_promotion {
                     seen.get_or_insert(Seen {
                         revision: rollout.revision.number,

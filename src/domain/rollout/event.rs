@@ -69,6 +69,13 @@ pub enum Event {
         /// Whether it has a good measurement of everything that counts.
         evidence: bool,
     },
+    /// A run could not be looked at, and is being looked at again.
+    AnalysisOutOfSight {
+        /// The run.
+        run: RunId,
+        /// Why.
+        message: String,
+    },
     /// A run is no longer to be found.
     AnalysisGone {
         /// The run.

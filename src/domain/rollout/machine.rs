@@ -41,11 +41,17 @@ impl Rollout {
                 self.is_routed = false;
                 self.blind_since = None;
                 self.trouble = None;
+                let current = self.background.iter_mut().chain(&mut self.step_analysis);
+                for analysis in current.filter(|it| it.run.is_some() && it.may_run()) {
+                    analysis.is_out_of_sight = true;
+                }
             }
             Event::Begun { spec, version } => return self.begin(spec, &version, now),
             Event::Routed { weight } => self.routed(weight, now),
             Event::TakenBack => {
-                if self.is_stepping() {
+                // Also where all steps were done by the record: whoever took the traffic back had not heard that this was saved,
+                // and so has not begun the hook.
+                if self.aborted.is_none() && !self.is_promoted() {
                     let reason = "traffic was taken back while the service was out of sight";
                     self.abort(reason, now);
                 }
@@ -83,6 +89,14 @@ impl Rollout {
                     analysis.phase = phase;
                     analysis.message = cut(message);
                     analysis.evidence = evidence;
+                    analysis.is_out_of_sight = false;
+                }
+            }
+            Event::AnalysisOutOfSight { run, message } => {
+                let is_it = |it: &Analysis| it.run.as_ref() == Some(&run) && it.may_run();
+                if let Some(analysis) = self.any_analysis(is_it) {
+                    analysis.message = cut(message);
+                    analysis.is_out_of_sight = true;
                 }
             }
             Event::AnalysisGone { run } => {

@@ -35,14 +35,15 @@ pub struct AnalysisRequest<'a> {
     pub must_end: bool,
 }
 
-/// How much later than a pause's end it is looked at again: a pause is over once its end is past.
-const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
+/// The shortest time there is. So much later than a pause's end it is looked at again: a pause is over once its end is past.
+pub(super) const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
 
 impl Rollout {
     /// All that is to be done at `now`, for whoever takes over a saved rollout as for whoever has just moved it.
     pub fn outstanding(&self, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if !self.is_at(self.weight) {
+        let may_be_set = self.weight <= self.routed || !self.awaits_sight();
+        if !self.is_at(self.weight) && may_be_set {
             effects.push(Effect::SetWeight {
                 weight: self.weight,
                 change: self.changes,
@@ -210,7 +211,8 @@ impl Rollout {
         let blindness = blind_limit
             .filter(|_| self.is_stepping() && self.has_traffic())
             .map(|(since, limit)| after(since, limit));
-        let is_going = self.is_stepping() && !self.is_paused && self.blind_since.is_none();
+        let is_held = self.is_paused || self.blind_since.is_some() || self.awaits_sight();
+        let is_going = self.is_stepping() && !is_held;
         let pause = match self.spec.steps.get(self.step) {
             Some(Step::Pause(Some(duration))) if is_going => self
                 .pause_step_since()

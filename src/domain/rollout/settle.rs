@@ -24,7 +24,7 @@ impl Rollout {
         self.mind_blindness(now);
         if self.is_stepping() && self.blind_since.is_none() {
             self.start_background(now);
-            if !self.is_paused {
+            if !self.is_paused && !self.awaits_sight() {
                 while self.advance(now) {
                     self.start_background(now);
                 }
@@ -187,12 +187,14 @@ impl Rollout {
             && !self.background.as_ref().is_some_and(has_evidence)
     }
 
+    /// The analysis beside the steps begins with its step, and not before the canary has traffic: what is measured until then is
+    /// the version before, or nothing, and neither says anything of this one.
     fn start_background(&mut self, now: Timestamp) {
         let Some(background) = &self.spec.analysis else {
             return;
         };
-        let is_due = self.step >= background.starting_step && self.waived != Waived::Everything;
-        if self.background.is_none() && is_due {
+        let is_due = self.step >= background.starting_step && self.traffic_since.is_some();
+        if self.background.is_none() && is_due && self.waived != Waived::Everything {
             self.background = self.new_analysis(AnalysisKind::Background, now);
         }
     }
@@ -223,6 +225,7 @@ impl Rollout {
             message,
             evidence: false,
             is_ended: false,
+            is_out_of_sight: false,
         })
     }
 
@@ -324,7 +327,9 @@ impl Rollout {
     fn forget_earlier(&mut self) {
         let (mut good, mut bad) = (0, 0);
         let mut kept: Vec<Analysis> = Vec::with_capacity(self.earlier.len());
-        for analysis in self.earlier.drain(..).rev() {
+        for mut analysis in self.earlier.drain(..).rev() {
+            // Nothing follows from it any more.
+            analysis.is_out_of_sight = false;
             let count = if analysis.phase == Phase::Successful {
                 &mut good
             } else {

@@ -276,6 +276,9 @@ pub struct Analysis {
     pub evidence: bool,
     /// Whether it was seen to that it runs no more.
     pub is_ended: bool,
+    /// Whether it may have come to something else since it was last seen: nobody looked for a while, or nobody could.
+    #[serde(default)]
+    pub is_out_of_sight: bool,
 }
 
 impl Analysis {
@@ -381,6 +384,11 @@ impl Rollout {
     /// The analysis beside the steps and the one that is the current step, where there are any.
     pub fn analyses(&self) -> impl Iterator<Item = &Analysis> {
         self.background.iter().chain(&self.step_analysis)
+    }
+
+    /// Whether an analysis has to be seen before anything may follow from what is known of it: whatever it was good for, it may have failed since.
+    pub(super) fn awaits_sight(&self) -> bool {
+        self.is_stepping() && self.analyses().any(|it| it.is_out_of_sight)
     }
 
     pub(super) fn is_waiting_for(&self, reason: PauseReason) -> bool {

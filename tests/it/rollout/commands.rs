@@ -191,7 +191,12 @@ fn promoting_a_step_never_says_that_the_canary_is_stable() {
     let canary = json!({"steps": [{"setWeight": 100}, {"pause": {}}]});
     let mut stage = Stage::new(&canary, Settings::default());
     assert_eq!(stage.rollout.meant_by_promote(), Command::Promote);
-    assert!(stage.rollout.accepts(Command::Confirm, None).is_err());
+    assert!(
+        stage
+            .rollout
+            .accepts(Command::Confirm, None, stage.now)
+            .is_err()
+    );
     stage.say(Command::Promote);
     assert_eq!(stage.outcome(), Some(Outcome::Unconfirmed));
     stage.say(Command::Promote);
@@ -214,7 +219,10 @@ fn a_promoted_rollout_knows_only_abort_and_retry() {
         Command::Pause,
         Command::Retry,
     ] {
-        assert!(stage.rollout.accepts(command, None).is_err(), "{command}");
+        assert!(
+            stage.rollout.accepts(command, None, stage.now).is_err(),
+            "{command}"
+        );
     }
     stage.say(Command::Abort);
     assert_eq!(
@@ -235,7 +243,10 @@ fn there_is_nothing_to_skip_while_the_last_weight_is_set() {
         seen: None,
     }));
     assert_eq!(stage.rollout.step, 1);
-    let refusal = stage.rollout.accepts(Command::Promote, None).unwrap_err();
+    let refusal = stage
+        .rollout
+        .accepts(Command::Promote, None, stage.now)
+        .unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "all steps of revision 1 are done: there is nothing left to skip"

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use skygate::domain::measurement::Phase;
 use skygate::domain::rollout::{
-    Command, Difference, Effect, Event, Outcome, Promotion, Rollout, Settings, Version,
+    Command, Difference, Effect, Event, Outcome, Posted, Promotion, Rollout, Settings, Version,
 };
 
-use super::driver::{Stage, at, canary, hook, spec};
+use super::driver::{Stage, at, canary, hook, spec, weight};
 
 /// A rollout whose canary has all traffic.
 fn at_the_end(settings: Settings) -> Stage {
@@ -77,6 +77,7 @@ fn a_hook_that_fails_is_tried_again_and_leaves_the_traffic_where_it_is() {
     // Three ways out of it.
     let mut again = stage.clone();
     again.say(Command::Retry);
+    again.wake();
     again.hook_ends(true, "");
     assert_eq!(again.outcome(), Some(Outcome::Promoted));
     let mut by_hand = stage.clone();
@@ -119,7 +120,7 @@ fn nothing_goes_back_to_the_old_version_while_the_hook_runs() {
         Command::PromoteFull,
         Command::Confirm,
     ] {
-        let refusal = stage.rollout.accepts(command, None).unwrap_err();
+        let refusal = stage.rollout.accepts(command, None, stage.now).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "revision 1 is being made the stable version: wait for the on-promote hook to end"
@@ -332,5 +333,83 @@ fn who_takes_over_sees_to_the_weight_again() {
     let before = stage.rollout.clone();
     stage.feed(Event::TakenOver(Settings::default()));
     assert_eq!(stage.weights, [20, 20]);
+    stage.see_background(Phase::Pending, false);
     assert_eq!(stage.rollout, before);
+}
+
+/// What it was good for says nothing of what it has come to since.
+#[test]
+fn who_takes_over_looks_at_the_analysis_before_it_goes_on() {
+    let canary = json!({
+        "steps": [{"setWeight": 20}, {"pause": {"duration": 60}}],
+        "analysis": {"templates": [{"templateName": "apdex"}]},
+    });
+    let mut stage = Stage::new(&canary, Settings::default());
+    stage.see_background(Phase::Running, true);
+    stage.now = at(600);
+    stage.feed(Event::TakenOver(Settings::default()));
+    assert_eq!(stage.line(), "Paused 1 [80, 20] CanaryPauseStep");
+    let mut failed = stage.clone();
+    failed.see_background(Phase::Failed, true);
+    assert_eq!(failed.weights, [20, 20, 0]);
+    assert_eq!(failed.outcome(), Some(Outcome::Aborted));
+    stage.see_background(Phase::Running, true);
+    assert_eq!(stage.weights, [20, 20, 100]);
+    assert_eq!(stage.outcome(), Some(Outcome::Unconfirmed));
+}
+
+/// More traffic that was about to come waits for the same; what the canary has, and less, does not.
+#[test]
+fn who_takes_over_gives_the_canary_no_more_before_that() {
+    let mut stage = Stage::new(&canary(), Settings::default());
+    stage.posted += 1;
+    stage.feed_only(Event::Command(Posted {
+        number: stage.posted,
+        command: Command::Promote,
+        seen: None,
+    }));
+    let more = Effect::SetWeight {
+        weight: weight(60),
+        change: 2,
+    };
+    assert!(stage.effects.contains(&more), "{:?}", stage.effects);
+    stage.feed_only(Event::TakenOver(Settings::default()));
+    assert!(!stage.effects.contains(&more), "{:?}", stage.effects);
+    let mut aborted = stage.clone();
+    aborted.feed(Event::Interrupted);
+    assert_eq!(aborted.weights, [20, 0]);
+    stage.see_background(Phase::Running, false);
+    assert_eq!(stage.weights, [20, 60]);
+}
+
+#[test]
+fn an_abort_counts_wherever_no_try_of_the_hook_is_under_way() {
+    let mut stage = at_the_end(hook());
+    assert!(
+        stage
+            .rollout
+            .accepts(Command::Abort, None, stage.now)
+            .is_err()
+    );
+    stage.hook_ends(false, "");
+    let mut between = stage.clone();
+    between.say(Command::Abort);
+    assert_eq!(between.outcome(), Some(Outcome::Aborted));
+    for _ in 0..2 {
+        stage.wake();
+        stage.hook_ends(false, "");
+    }
+    assert_eq!(stage.outcome(), Some(Outcome::PromotionFailed));
+    // Both said before anybody took them in.
+    for command in [Command::Retry, Command::Abort] {
+        stage.posted += 1;
+        stage.feed_only(Event::Command(Posted {
+            number: stage.posted,
+            command,
+            seen: None,
+        }));
+    }
+    stage.feed(Event::Tick);
+    assert_eq!(stage.outcome(), Some(Outcome::Aborted));
+    assert_eq!(stage.weights, [20, 60, 100, 0]);
 }

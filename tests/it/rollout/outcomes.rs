@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skygate::domain::measurement::Phase;
-use skygate::domain::rollout::{AnalysisKind, Command, Effect, Event, Settings};
+use skygate::domain::rollout::{AnalysisKind, Command, Effect, Event, Posted, Settings};
 use skygate::domain::run::RunId;
 
 use super::driver::{Stage, at, canary, weight};
@@ -139,19 +139,18 @@ fn the_analysis_beside_the_steps_waits_for_its_step() {
 
 #[test]
 fn the_analysis_beside_the_steps_starts_although_paused_by_hand() {
-    let mut document = super::driver::document(&canary());
-    document["spec"]["paused"] = json!(true);
-    let spec = skygate::domain::rollout::RolloutSpec::read(&document).expect("no faults");
-    let stage = Stage::of(skygate::domain::rollout::Rollout::new(
-        "bookinfo",
-        spec.into(),
-        skygate::domain::rollout::Version::named("v2"),
-        None,
-        Settings::default(),
-        at(0),
-    ));
-    assert_eq!(stage.line(), "Paused 0 [100, 0] manually paused");
-    assert_eq!(stage.started, ["reviews-v2-1"]);
+    let mut stage = play(&canary());
+    stage.begin_only(&canary(), "v3");
+    stage.posted += 1;
+    stage.feed_only(Event::Command(Posted {
+        number: stage.posted,
+        command: Command::Pause,
+        seen: None,
+    }));
+    // Its weight was being set by then.
+    stage.feed(Event::Routed { weight: weight(20) });
+    assert_eq!(stage.line(), "Paused 0 [80, 20] manually paused");
+    assert_eq!(stage.started, ["reviews-v2-1", "reviews-v3-2"]);
 }
 
 #[test]
@@ -285,6 +284,7 @@ fn no_step_analysis_begins_while_the_other_one_is_inconclusive() {
 fn a_refused_analysis_aborts() {
     let mut stage = play(&canary());
     stage.begin_only(&canary(), "v3");
+    stage.feed_only(Event::Routed { weight: weight(20) });
     let background = stage.rollout.background.as_ref().expect("it is wanted");
     let key = background.key.clone();
     stage.feed(Event::AnalysisRefused {
@@ -343,6 +343,7 @@ fn an_ended_run_stays_ended() {
 fn an_analysis_that_is_no_longer_wanted_is_ended_even_if_its_run_is_unknown() {
     let mut stage = play(&canary());
     stage.begin_only(&canary(), "v3");
+    stage.feed_only(Event::Routed { weight: weight(20) });
     // The service was asked, and has not answered when somebody aborts.
     stage.feed_only(Event::Interrupted);
     let key = stage

@@ -6,7 +6,7 @@ use skygate::domain::rollout::{
     AnalysisKind, Command, Difference, Effect, Event, Rollout, Settings, Version,
 };
 
-use super::driver::{Stage, at, canary, hook, spec};
+use super::driver::{Stage, at, canary, hook, spec, weight};
 
 /// The usual rollout with this analysis beside its steps.
 fn judged_by(template: &str) -> Value {
@@ -62,6 +62,7 @@ fn an_analysis_that_no_run_is_known_for_is_asked_for_anew() {
         seen: None,
     };
     stage.feed_only(Event::Command(retry));
+    stage.feed_only(Event::Routed { weight: weight(20) });
     let before = asked(&stage);
     stage.feed_only(Event::Begun {
         spec: spec(&judged_by("other")),

@@ -9,4 +9,5 @@ mod promoting;
 mod remote;
 mod restoring;
 mod seed;
+mod sight;
 mod world;

@@ -59,6 +59,10 @@ pub(super) struct Perils {
     fatal: AtomicUsize,
     died: Notify,
     service_away: AtomicBool,
+    /// Whether runs cannot be looked at, and everything else can.
+    pub(super) runs_away: AtomicBool,
+    /// Whether the service falls silent once it has kept that all steps are done, before it can say so.
+    pub(super) silent_at_the_end: AtomicBool,
     /// How long the service takes to keep a record, in seconds.
     pub(super) slowness: AtomicU64,
     pub(super) roads_away: AtomicBool,
@@ -514,6 +518,11 @@ impl Service for Door {
         let saved =
             self.change(|desk, _, _| desk.save((NAMESPACE, NAME), fence, saves, record.clone()));
         let (desk, ()) = saved.await?;
+        let is_at_the_end = record["promotion"]["state"] != json!("notDue");
+        if is_at_the_end && self.perils.silent_at_the_end.load(Ordering::SeqCst) {
+            self.perils.service_is_away(true);
+            self.perils.reach()?;
+        }
         let slowness = self.perils.slowness.load(Ordering::SeqCst);
         self.clock.sleep(Duration::from_secs(slowness)).await;
         self.perils.pass().await;
@@ -556,6 +565,9 @@ impl Service for Door {
 
     async fn look(&self, run: &RunId, seen: Option<&str>) -> Result<Look, ServiceError> {
         self.perils.reach()?;
+        if self.perils.runs_away.load(Ordering::SeqCst) {
+            return Err(ServiceError::Away("no answer about runs".to_owned()));
+        }
         let watched = self.engine.watch(run).await.expect("a store");
         let mut watched = watched.ok_or_else(|| ServiceError::Gone("no run".to_owned()))?;
         let tag_of = |run: &Run| {
