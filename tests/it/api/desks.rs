@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
+use skygate::domain::rollout::{Rollout, RolloutSpec, Settings, Version};
 
 use crate::harness::{Answer, Setup};
 
@@ -55,4 +56,45 @@ async fn a_lease_that_ends_too_late_is_cut() {
     let expires_at = kept["lease"]["expiresAt"].as_str().expect("a moment");
     let expires_at: jiff::Timestamp = expires_at.parse().expect("a moment");
     assert!(expires_at < planted.expires_at - std::time::Duration::from_hours(900));
+}
+
+/// A stepper of another make may send what ours refuses itself.
+#[tokio::test]
+async fn a_document_that_leaves_no_room_is_refused() {
+    let served = Setup::saying("S").start().await;
+    let holder = json!({"holder": "a"}).to_string();
+    let took = served.post(&format!("{ROLLOUT}/lease"), holder).await;
+    let fence = took.json()["fence"].clone();
+    let save = async |length: usize| {
+        let document = json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Rollout",
+            "metadata": {"name": "reviews", "annotations": {"a": "x"}},
+            "spec": {"strategy": {"canary": {"steps": [{"setWeight": 10}]}}},
+        });
+        let spec = RolloutSpec::read(&document).expect("a Rollout");
+        let version = Version::named("v2");
+        let now = served.app.ports.clock.now();
+        let rollout = Rollout::new(
+            "bookinfo",
+            spec.into(),
+            version,
+            None,
+            Settings::default(),
+            now,
+        );
+        let mut record = rollout.to_record();
+        record["document"]["metadata"]["annotations"]["a"] = "x".repeat(length).into();
+        let body = json!({"fence": fence, "rollout": record}).to_string();
+        let save = served.request(Method::PUT, ROLLOUT).body(body);
+        Answer::of(save.header("if-none-match", "*")).await
+    };
+    let answer = save(600_000).await;
+    assert_eq!(
+        (answer.status, answer.problem().as_str()),
+        (422, "invalid"),
+        "{answer}"
+    );
+    assert!(answer.body.contains("up to 524288 are kept"), "{answer}");
+    assert_eq!(save(500_000).await.status, 200);
 }

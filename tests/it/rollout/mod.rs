@@ -10,6 +10,7 @@ mod laws;
 mod outcomes;
 mod reading;
 mod revising;
+mod room;
 mod stored;
 mod stories;
 mod tree;
