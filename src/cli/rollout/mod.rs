@@ -46,7 +46,7 @@ impl Rollout {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
         match self.command {
             Command::Run(command) => command.execute().await,
-            Command::Get(command) => or_interrupted(command.execute()).await,
+            Command::Get(command) => or_interrupted(Box::pin(command.execute())).await,
             Command::Promote(command) => or_interrupted(command.execute()).await,
             Command::Abort(command) => or_interrupted(command.execute()).await,
             Command::Retry(command) => or_interrupted(command.execute()).await,
