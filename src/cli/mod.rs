@@ -25,6 +25,7 @@ mod show;
 mod signals;
 mod simulate;
 mod templates;
+mod unwritten;
 mod validate;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use anyhow::Error;
 use regex::{Captures, Regex};
 
+use super::unwritten::{self, STDOUT};
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::measurement::Phase;
 use crate::secrets::without_url_credentials;
@@ -231,10 +232,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// Writes a result for programs to stdout. A reader that has gone away is no failure.
 pub(super) fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    match stdout
+    unwritten::add(STDOUT);
+    let written = stdout
         .write_all(without_url_credentials(text).as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+        .and_then(|()| stdout.flush());
+    unwritten::settle(STDOUT);
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::broken(
             Error::new(error).context("failed to write to stdout"),
         )),

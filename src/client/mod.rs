@@ -16,12 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::run::{Run, RunId};
 use crate::ports::Clock;
-use crate::wire::{MeasurementRequest, RunPatch, RunRequest, read};
+use crate::wire::{MeasurementRequest, RunRequest, read};
 use link::{Call, Link};
 
 pub use canaries::CanaryName;
@@ -97,14 +96,6 @@ impl Client {
     /// Starts a run of what another one ran. However often it is called with the same `key`, there is one new run.
     pub async fn rerun(&self, id: &RunId, key: &str) -> Result<Run, ClientError> {
         let call = Call::new(Method::POST, ["runs", &id.0, "rerun"]).key(key);
-        self.run(call).await
-    }
-
-    /// Tells a run when its version first took traffic, which can be told once.
-    pub async fn set_not_before(&self, id: &RunId, moment: Timestamp) -> Result<Run, ClientError> {
-        let call = Call::new(Method::PATCH, ["runs", &id.0]).json(&RunPatch {
-            not_before: moment.to_string(),
-        });
         self.run(call).await
     }
 

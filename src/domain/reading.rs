@@ -194,6 +194,18 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Unreachable,
+        Self::Refused,
+        Self::Malformed,
+        Self::BadQuery,
+        Self::UnknownMetric,
+        Self::IncompleteEntity,
+        Self::WrongKindOfMetric,
+        Self::Unsupported,
+    ];
+
     /// A short word for logs, metrics and JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -104,6 +104,7 @@ impl Engine {
     ) -> Result<Inserted, StoreError> {
         let inserted = self.store.insert(run, request).await?;
         if inserted == Inserted::New {
+            self.observer.taken_up(run);
             self.wake.notify_one();
         }
         Ok(inserted)
@@ -216,6 +217,7 @@ impl Engine {
             inbox,
             lease,
         } = leased;
+        self.observer.taken_up(&run);
         let id = run.id.clone();
         let span = info_span!("run", run.id = %id);
         async {

@@ -77,6 +77,11 @@ pub struct Moment {
 
 /// Whoever looks on while runs are moved: to count, mostly. Nothing waits for it, so nothing in it may take long.
 pub trait Observer: Debug + Send + Sync {
+    /// A run was accepted, or is taken up to be gone on with: nothing of that was observed yet. Each run is told of several times.
+    fn taken_up(&self, run: &Run) {
+        let _ = run;
+    }
+
     /// A measurement was begun, so long after it was due.
     fn began(&self, late: Duration) {
         let _ = late;

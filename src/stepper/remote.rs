@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use http::StatusCode;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::service::{Look, Service, ServiceError, Sheet};
@@ -128,14 +127,6 @@ impl Service for RemoteService {
         let looked = self.client.look_at_run(run, seen).await;
         let (run, tag) = looked.map_err(|error| other(&error))?;
         Ok(Look { tag, run })
-    }
-
-    async fn set_not_before(&self, run: &RunId, at: Timestamp) -> Result<(), ServiceError> {
-        let set = self.client.set_not_before(run, at).await;
-        set.map(drop).map_err(|error| match status(&error) {
-            Some(StatusCode::CONFLICT) => refused(&error),
-            _ => other(&error),
-        })
     }
 
     async fn terminate(&self, run: &RunId) -> Result<(), ServiceError> {

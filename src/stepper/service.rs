@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::rollout::AnalysisRequest;
@@ -46,9 +45,6 @@ pub trait Service: Debug + Send + Sync {
 
     /// A run; with a tag in `seen` once it is told otherwise, or after a while.
     async fn look(&self, run: &RunId, seen: Option<&str>) -> Result<Look, ServiceError>;
-
-    /// Tells a run when its version first took traffic.
-    async fn set_not_before(&self, run: &RunId, at: Timestamp) -> Result<(), ServiceError>;
 
     /// Has a run end.
     async fn terminate(&self, run: &RunId) -> Result<(), ServiceError>;

@@ -269,7 +269,6 @@ impl Tasks {
             }
             Effect::EndAnalysis { run: Some(_), .. }
             | Effect::StartAnalysis { .. }
-            | Effect::SetNotBefore { .. }
             | Effect::Watch { .. }
             | Effect::RunHook { .. }
             | Effect::WakeAt { .. }
@@ -316,13 +315,6 @@ impl Tasks {
                 self.set
                     .spawn(async move { start(service.as_ref(), &rollout, key, of).await })
             }
-            Effect::SetNotBefore { run, at } => self.set.spawn(async move {
-                match service.set_not_before(&run, at).await {
-                    Err(ServiceError::Away(why)) => trouble(of, why),
-                    // One that is over, gone or knows already needs it no more.
-                    Ok(()) | Err(_) => did(of, Event::NotBeforeSet { run }),
-                }
-            }),
             Effect::Watch { run } => {
                 // One that was out of sight is looked at as it is: no change would be waited for.
                 let is_new = |it: &Analysis| it.run.as_ref() == Some(&run) && it.is_out_of_sight;

@@ -48,6 +48,27 @@ impl MetricSource for ObservedSource {
     }
 }
 
+/// What a store can be called for, one of runs or one of records.
+pub(super) const OPERATIONS: [&str; 17] = [
+    "insert",
+    "requested",
+    "get",
+    "list",
+    "delete",
+    "forget",
+    "tally",
+    "post",
+    "lease_due",
+    "collect",
+    "save",
+    "renew",
+    "probe",
+    "next_due",
+    "read",
+    "change",
+    "records",
+];
+
 /// A store whose calls are timed: one of runs, or one of records.
 #[derive(Debug)]
 pub struct ObservedStore<S: ?Sized> {

@@ -1,5 +1,6 @@
 //! What Prometheus sees of runs that come and go.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skygate::domain::measurement::Phase;
@@ -7,6 +8,7 @@ use skygate::domain::run::{Run, RunId};
 use skygate::ports::Observer;
 use skygate::telemetry::Metrics;
 
+use crate::harness::Setup;
 use crate::judging::driver::{metric, run_of};
 
 /// A run of that name which has failed.
@@ -17,6 +19,58 @@ fn failed(id: &str, name: &str) -> Run {
         phase: Phase::Failed,
         ..run_of(vec![metric("apdex", Some(60))])
     }
+}
+
+/// The series whose names hold `part`, each with its value.
+fn series(text: &str, part: &str) -> BTreeMap<String, f64> {
+    let of_part = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && line.contains(part));
+    of_part
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a value");
+            (name.to_owned(), value.parse().expect("a number"))
+        })
+        .collect()
+}
+
+/// Whatever alerts count of a run and its OAP increases from 0, whenever it first happens.
+#[tokio::test]
+async fn what_alerts_go_by_is_there_before_it_happens() {
+    let served = Setup::saying("E").start().await;
+    let metrics = async || served.get("/metrics").await.body;
+    let store = series(&metrics().await, "skygate_store_errors_total");
+    assert!(store.values().all(|count| *count == 0.0), "{store:?}");
+
+    let waiting = r"{ name: cart, spec: { metrics: [{ name: a, initialDelay: 1h, consecutiveErrorLimit: 0,
+        provider: { skywalking: { oap: sim, interval: 1m, expression: a, entity: { scope: Service, serviceName: a, normal: true } } } }] } }";
+    let run = served.start_run(waiting).await;
+    let ended = series(&metrics().await, "skygate_runs_ended_total");
+    let of_error: Vec<_> = ended
+        .iter()
+        .filter(|(it, _)| it.contains("Error"))
+        .collect();
+    assert!(
+        matches!(of_error.as_slice(), [(name, 0.0)] if name.contains("name=\"cart\"")),
+        "{ended:?}"
+    );
+    served.await_end(&run).await;
+
+    let now = metrics().await;
+    for part in ["skygate_runs_ended_total", "skygate_oap_errors_total"] {
+        let errors = series(&now, part);
+        let happened: f64 = errors.values().sum();
+        assert!((happened - 1.0).abs() < f64::EPSILON, "{errors:?}");
+        assert!(errors.values().any(|count| *count == 0.0), "{errors:?}");
+    }
+    let called = series(&now, "skygate_store_duration_seconds_count");
+    let operation = |name: &str| name.split_once('{').map(|(_, labels)| labels.to_owned());
+    let known: Vec<_> = store.keys().map(|name| operation(name)).collect();
+    for name in called.keys() {
+        assert!(known.contains(&operation(name)), "{name} in {known:?}");
+    }
+    let answers = series(&now, "route=\"/metrics\",status=\"503\"");
+    assert!(answers.values().eq([&0.0]), "{answers:?}");
 }
 
 /// The lines about runs of that name.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
+use super::place::{over_another, over_input};
 use crate::cli::outcome::{Failure, Outcome};
 
 /// Where the result goes, in which form, and what it makes of the exit code.
@@ -102,6 +103,16 @@ pub(super) enum FailOn {
     None,
 }
 
+/// The flag for the verdict in one word.
+pub(super) const RESULT_FILE: &str = "--result-file";
+
+impl Target {
+    /// What goes there.
+    pub(super) fn what(&self) -> String {
+        format!("-o {}", self.form.name())
+    }
+}
+
 impl Form {
     const ALL: [(&str, Self); 6] = [
         ("text", Self::Text),
@@ -160,38 +171,28 @@ impl ReportArgs {
         Ok(())
     }
 
-    /// Two things that are written to one place would leave half of each, and what is written over an input is lost before it is read.
-    pub(super) fn refuse_shared_places<'p>(
-        &self,
-        inputs: impl IntoIterator<Item = &'p Path>,
-    ) -> Result<(), Failure> {
+    /// Finds what has no place of its own as far as its path tells: nothing is opened, let alone created, before.
+    pub(super) fn refuse_shared_places(&self, inputs: &[&Path]) -> Result<(), Failure> {
         let mut on_stdout = self.output.iter().filter(|target| target.file.is_none());
         if on_stdout.nth(1).is_some() {
             return Err(Failure::usage(anyhow!("-o names two forms for stdout"))
                 .hint("give all but one a file: -o FORM=FILE"));
         }
-        let inputs: Vec<PathBuf> = inputs.into_iter().map(place).collect();
+        let inputs: Vec<PathBuf> = inputs.iter().copied().map(place).collect();
         let forms = self.output.iter().filter_map(|target| {
             let file = target.file.as_deref()?;
-            Some((format!("-o {}", target.form.name()), file))
+            Some((target.what(), file))
         });
         let word = self.result_file.iter();
-        let word = word.map(|file| ("--result-file".to_owned(), file.as_path()));
+        let word = word.map(|file| (RESULT_FILE.to_owned(), file.as_path()));
         let mut taken: Vec<(PathBuf, String)> = Vec::new();
         for (what, file) in forms.chain(word) {
             let place = place(file);
-            let file = file.display();
             if inputs.contains(&place) {
-                return Err(Failure::usage(anyhow!(
-                    "{what} would be written over `{file}`, which is read"
-                ))
-                .hint("give it another file"));
+                return Err(over_input(&what, file));
             }
             if let Some((_, other)) = taken.iter().find(|(known, _)| *known == place) {
-                return Err(Failure::usage(anyhow!(
-                    "{what} would be written over {other}, to `{file}`"
-                ))
-                .hint("give each a file of its own"));
+                return Err(over_another(&what, other, file));
             }
             taken.push((place, what));
         }

@@ -1,17 +1,16 @@
 //! Takes a result to everybody who wants it: stdout, files, a CI system; and says what the process ends with.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 
-use super::args::{Form, ReportArgs};
+use super::args::{Form, RESULT_FILE, ReportArgs};
 use super::github::{Step, annotations};
+use super::place::{Place, Taken};
 use super::problem::Problem;
 use super::{Report, junit, markdown};
 use crate::cli::outcome::{Failure, Outcome, complain, emit, printable, tell, unobeyed, write};
+use crate::cli::unwritten::{self, STDOUT};
 use crate::secrets::without_url_credentials;
 use crate::wire;
 
@@ -25,13 +24,6 @@ pub(in crate::cli) struct Delivery {
     files: Vec<(Form, Place)>,
     word: Option<Place>,
     step: Option<Step>,
-}
-
-/// A file that is open for writing.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    file: File,
 }
 
 /// A result in every form that can be asked for.
@@ -55,16 +47,21 @@ impl Delivery {
         quiet: bool,
     ) -> Result<Self, Failure> {
         args.refuse_contradiction()?;
-        args.refuse_shared_places(inputs)?;
+        let inputs: Vec<&Path> = inputs.into_iter().collect();
+        args.refuse_shared_places(&inputs)?;
         let stdout = args.output.iter().find(|target| target.file.is_none());
         let stdout = stdout.map_or(Form::Text, |target| target.form);
+        let mut taken = Taken::by(inputs);
         let mut files = Vec::new();
         for target in &args.output {
             if let Some(path) = &target.file {
-                files.push((target.form, Place::open(path)?));
+                let place = Place::open(path, target.what(), &mut taken)?;
+                files.push((target.form, place));
             }
         }
-        let word = args.result_file.as_deref().map(Place::open).transpose()?;
+        let word = args.result_file.as_deref();
+        let word = word.map(|path| Place::open(path, RESULT_FILE.to_owned(), &mut taken));
+        let word = word.transpose()?;
         Ok(Self {
             args: args.clone(),
             quiet,
@@ -84,6 +81,7 @@ impl Delivery {
         mut self,
         judged: Result<Option<Told<impl Serialize>>, Failure>,
     ) -> Result<Outcome, Failure> {
+        self.places().for_each(|place| unwritten::add(&place));
         match judged {
             Ok(Some(told)) => self.tell(&told),
             Ok(None) => {
@@ -97,6 +95,15 @@ impl Delivery {
                 Err(failure)
             }
         }
+    }
+
+    /// Every place that something goes to, in order.
+    fn places(&self) -> impl Iterator<Item = String> {
+        let files = self.files.iter().map(|(_, place)| place.name());
+        let step = self.step.iter().flat_map(Step::places);
+        let word = self.word.iter().map(Place::name);
+        let stdout = std::iter::once(STDOUT.to_owned());
+        stdout.chain(files).chain(step).chain(word)
     }
 
     fn tell(&mut self, told: &Told<impl Serialize>) -> Result<Outcome, Failure> {
@@ -154,12 +161,14 @@ impl Delivery {
             (Some(text), Form::Markdown) => write(&unobeyed(&text)),
             (Some(text), _) => write(&text),
         });
+        unwritten::settle(STDOUT);
         let mut done = vec![stdout];
         for (form, place) in &mut self.files {
             let written = in_form(*form).and_then(|text| match text {
                 Some(text) => place.write(&text),
                 None => Ok(()),
             });
+            unwritten::settle(&place.name());
             done.push(written);
         }
         done
@@ -176,28 +185,13 @@ impl Delivery {
 
     fn leave_word(&mut self, outcome: Outcome) -> Result<(), Failure> {
         match &mut self.word {
-            Some(place) => place.write(outcome.word()),
+            Some(place) => {
+                let written = place.write(outcome.word());
+                unwritten::settle(&place.name());
+                written
+            }
             None => Ok(()),
         }
-    }
-}
-
-impl Place {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path)
-            .with_context(|| format!("failed to create {}", path.display()))
-            .map_err(Failure::usage)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
-    }
-
-    fn write(&mut self, text: &str) -> Result<(), Failure> {
-        self.file
-            .write_all(text.as_bytes())
-            .with_context(|| format!("failed to write to {}", self.path.display()))
-            .map_err(Failure::broken)
     }
 }
 

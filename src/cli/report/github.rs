@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Metric, Report, Standing, markdown};
 use crate::cli::outcome::{Outcome, tell};
+use crate::cli::unwritten;
 
 /// How many annotations of a kind GitHub shows of one step.
 const MOST_OF_A_KIND: usize = 10;
@@ -43,21 +44,25 @@ impl Step {
     /// Adds `report` to the step's summary and outputs. What cannot be written is said, and changes no verdict.
     pub(super) fn record(&self, report: &Report) {
         let files = [
-            (&self.summary, summarise as fn(&mut File, &Report) -> _),
-            (&self.outputs, |file, report| {
-                file.write_all(outputs(report).as_bytes())
-            }),
+            (&self.summary, summarise as fn(&Path, &Report) -> _),
+            (&self.outputs, put_out),
         ];
         for (path, write) in files {
             let Some(path) = path else { continue };
-            let written = append(path).and_then(|mut file| write(&mut file, report));
-            if let Err(error) = written {
+            if let Err(error) = write(path, report) {
                 tell(&format!(
                     "warning: failed to write to {}: {error}",
                     path.display()
                 ));
             }
+            unwritten::settle(&path.display().to_string());
         }
+    }
+
+    /// The files that a report goes to.
+    pub(super) fn places(&self) -> impl Iterator<Item = String> {
+        let files = self.summary.iter().chain(&self.outputs);
+        files.map(|path| path.display().to_string())
     }
 }
 
@@ -66,7 +71,8 @@ fn append(path: &Path) -> std::io::Result<File> {
 }
 
 /// Appends the summary; less of it, or none, where the step has no room for all.
-fn summarise(file: &mut File, report: &Report) -> std::io::Result<()> {
+fn summarise(path: &Path, report: &Report) -> std::io::Result<()> {
+    let mut file = append(path)?;
     let before = file.metadata()?.len();
     let room = LARGEST_SUMMARY.saturating_sub(before);
     let apart = if before == 0 { "" } else { "\n" };
@@ -77,6 +83,27 @@ fn summarise(file: &mut File, report: &Report) -> std::io::Result<()> {
         Some(text) => file.write_all(text.as_bytes()),
         None => Err(std::io::Error::other("the step's summary is full")),
     }
+}
+
+/// Appends the outputs, on lines of their own.
+fn put_out(path: &Path, report: &Report) -> std::io::Result<()> {
+    let mut file = append(path)?;
+    // A pipe is at its beginning, and of an empty line too many the runner makes nothing.
+    let is_in_line = file.metadata()?.is_file() && is_in_line(path).unwrap_or(true);
+    let apart = if is_in_line { "\n" } else { "" };
+    file.write_all(format!("{apart}{}", outputs(report)).as_bytes())
+}
+
+/// Whether the last line of the file at `path` has no end yet.
+fn is_in_line(path: &Path) -> std::io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// `name=value` lines. No value has a line end.

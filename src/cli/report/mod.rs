@@ -8,6 +8,7 @@ mod delivery;
 mod github;
 mod junit;
 mod markdown;
+mod place;
 mod problem;
 
 use std::time::Duration;

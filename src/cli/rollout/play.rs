@@ -1,12 +1,10 @@
 //! Steps a rollout, shows it meanwhile, and passes on what interrupts it.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
 
 use super::Live;
 use crate::cli::outcome::Failure;
@@ -33,11 +31,11 @@ pub(in crate::cli) struct Played {
 }
 
 /// What interrupts a stepper: signals, and the end of its time.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Interrupts {
     sender: mpsc::Sender<()>,
-    count: Arc<AtomicUsize>,
-    hurry: Arc<Notify>,
+    count: AtomicUsize,
+    hurry: Notify,
 }
 
 impl Interrupts {
@@ -45,8 +43,8 @@ impl Interrupts {
         let (sender, heard) = mpsc::channel(2);
         let interrupts = Self {
             sender,
-            count: Arc::default(),
-            hurry: Arc::default(),
+            count: AtomicUsize::default(),
+            hurry: Notify::default(),
         };
         (interrupts, heard)
     }
@@ -75,15 +73,6 @@ pub(in crate::cli) async fn play(
     mut interrupt: Interrupt,
 ) -> Result<Played, Failure> {
     let (interrupts, heard) = Interrupts::new();
-    let mut listening = JoinSet::new();
-    let signalled = interrupts.clone();
-    listening.spawn(async move {
-        loop {
-            interrupt.await;
-            interrupt = Box::pin(interrupted());
-            signalled.add();
-        }
-    });
     let late = async {
         match timeout {
             Some(timeout) => stepper.clock.sleep(timeout).await,
@@ -100,6 +89,10 @@ pub(in crate::cli) async fn play(
     let ended = loop {
         tokio::select! {
             ended = &mut playing => break ended,
+            () = &mut interrupt => {
+                interrupt = Box::pin(interrupted());
+                interrupts.add();
+            }
             () = &mut late, if !is_late => {
                 is_late = true;
                 interrupts.add();

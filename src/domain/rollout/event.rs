@@ -86,11 +86,6 @@ pub enum Event {
         /// Which analysis.
         key: AnalysisKey,
     },
-    /// A run was told when its version first took traffic, or needs it no more.
-    NotBeforeSet {
-        /// The run.
-        run: RunId,
-    },
     /// A try of the hook came to its end.
     HookEnded {
         /// Which try.
@@ -128,13 +123,6 @@ pub enum Effect {
     StartAnalysis {
         /// Which analysis.
         key: AnalysisKey,
-    },
-    /// Tell a run when its version first took traffic, and bring [`Event::NotBeforeSet`].
-    SetNotBefore {
-        /// The run.
-        run: RunId,
-        /// When.
-        at: Timestamp,
     },
     /// Look at a run until it is over; bring [`Event::AnalysisSeen`] each time that it has changed.
     Watch {

@@ -114,13 +114,6 @@ impl Rollout {
                     analysis.is_ended = true;
                 }
             }
-            Event::NotBeforeSet { run } => {
-                let moment = self.traffic_since;
-                let is_it = |it: &Analysis| it.run.as_ref() == Some(&run);
-                if let Some(analysis) = self.any_analysis(is_it) {
-                    analysis.not_before = moment;
-                }
-            }
             Event::HookEnded {
                 key,
                 is_success,

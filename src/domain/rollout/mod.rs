@@ -9,6 +9,8 @@
 //!   the evidence comes, or when somebody promotes it all the same.
 //! - After the last step the canary keeps all traffic until it *is* the stable version: the hook says so by its success, or somebody
 //!   does with `promote` ([`Command::Confirm`]). Only then do the weights return. Until then no other version is begun ([`Rollout::compare`]).
+//! - The analysis beside the steps begins with the canary's first traffic, also where its step comes before: what is measured until
+//!   then is no evidence. Only where all steps keep the weight at 0 (a dark launch) it begins with its step.
 //! - An inconclusive analysis freezes the canary's traffic: a pause may still run out, but no further weight is set.
 //!
 //! # How a shell drives it
@@ -27,7 +29,8 @@
 //!
 //! **A crash anywhere loses nothing.** The effects follow from the saved record, so whoever takes over finds them again in
 //! [`Rollout::outstanding`]; and every event can be had a second time: weights are set again (`is_routed` is false after a
-//! takeover, so no step ends on what a dead stepper believed), an analysis is asked for under the same idempotency key, the hook is
+//! takeover, so no step ends on what a dead stepper believed), a run is looked at before anything follows from it
+//! (`is_out_of_sight`, so no step begins on what it was when somebody last looked), an analysis is asked for under the same idempotency key, the hook is
 //! run again under the same [`HookKey`], commands stay posted until a saved record counts them. A step that was not saved was not
 //! taken: there is nothing to undo, because nothing was done before the save.
 //!

@@ -6,13 +6,12 @@ use jiff::Timestamp;
 
 use super::super::fault::{Fault, Faults};
 use super::super::metric_run::after;
-use super::super::run::RunId;
 use super::super::run_name::shortened;
 use super::Weight;
 use super::arguments::{Sources, resolve};
 use super::event::{Effect, Outcome};
 use super::spec::{AnalysisSite, Step};
-use super::state::{Analysis, AnalysisKey, AnalysisKind, Promotion, Rollout, Supplied};
+use super::state::{AnalysisKey, AnalysisKind, Promotion, Rollout, Supplied};
 
 /// An analysis as the service is asked for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +28,7 @@ pub struct AnalysisRequest<'a> {
     pub args: &'a [Supplied],
     /// Its labels: those of the site, and [`Rollout::labels`] to find it by.
     pub labels: BTreeMap<String, String>,
-    /// When its version first took traffic, if it had when the analysis was asked for.
+    /// The moment before which its version took no traffic, where it had any when the analysis was asked for.
     pub not_before: Option<Timestamp>,
     /// Whether it has to end by itself: the steps wait for it.
     pub must_end: bool,
@@ -54,14 +53,13 @@ impl Rollout {
             key: analysis.key.clone(),
             run: analysis.run.clone(),
         }));
-        for analysis in self.analyses().filter(|analysis| analysis.may_run()) {
-            match &analysis.run {
-                None => effects.push(Effect::StartAnalysis {
-                    key: analysis.key.clone(),
-                }),
-                Some(run) => effects.extend(self.looking_at(analysis, run)),
-            }
-        }
+        let current = self.analyses().filter(|analysis| analysis.may_run());
+        effects.extend(current.map(|analysis| match &analysis.run {
+            None => Effect::StartAnalysis {
+                key: analysis.key.clone(),
+            },
+            Some(run) => Effect::Watch { run: run.clone() },
+        }));
         if let Promotion::Hook { number, begins_at } = self.promotion
             && self.is_at(Weight::ALL)
             && begins_at <= now
@@ -188,20 +186,6 @@ impl Rollout {
         }
         let name = format!("{}-{}", self.name, self.revision.version.name);
         format!("{}{end}", shortened(name, end.len()))
-    }
-
-    fn looking_at<'a>(
-        &'a self,
-        analysis: &'a Analysis,
-        run: &'a RunId,
-    ) -> impl Iterator<Item = Effect> + 'a {
-        let untold = self.traffic_since.filter(|_| analysis.not_before.is_none());
-        let watch = Effect::Watch { run: run.clone() };
-        let tell = untold.map(|at| Effect::SetNotBefore {
-            run: run.clone(),
-            at,
-        });
-        tell.into_iter().chain([watch])
     }
 
     /// When something follows from nothing but time. A moment that has passed meanwhile counts until its consequences are drawn:

@@ -158,13 +158,13 @@ impl Rollout {
 
     /// All steps are done: all traffic goes to the canary, once there is evidence that it may.
     ///
-    /// A canary that has had no traffic cannot have evidence: it gets all of it first, and waits for evidence then.
+    /// A canary that no step gives traffic cannot have evidence: it gets all of it first, and waits for evidence then.
     fn finish(&mut self, now: Timestamp) {
         if self.is_waiting_for(PauseReason::InconclusiveAnalysisRun) {
             return;
         }
         if self.lacks_evidence() {
-            if self.weight == Weight::NONE && self.traffic_since.is_none() {
+            if self.traffic_since.is_none() && !self.is_dark_launch() {
                 self.want(Weight::ALL);
             }
             self.wait_for(PauseReason::NoEvidence, now);
@@ -187,13 +187,23 @@ impl Rollout {
             && !self.background.as_ref().is_some_and(has_evidence)
     }
 
+    /// Whether its steps keep all of a weighted share from the canary: whoever tries it gets there in another way.
+    fn is_dark_launch(&self) -> bool {
+        let mut weights = self.spec.steps.iter().filter_map(|step| match step {
+            Step::SetWeight(weight) => Some(*weight),
+            Step::Pause(_) | Step::Analysis(_) => None,
+        });
+        weights.next() == Some(Weight::NONE) && weights.all(|weight| weight == Weight::NONE)
+    }
+
     /// The analysis beside the steps begins with its step, and not before the canary has traffic: what is measured until then is
-    /// the version before, or nothing, and neither says anything of this one.
+    /// the version before, or nothing, and neither says anything of this one. In a dark launch its traffic comes by other ways.
     fn start_background(&mut self, now: Timestamp) {
         let Some(background) = &self.spec.analysis else {
             return;
         };
-        let is_due = self.step >= background.starting_step && self.traffic_since.is_some();
+        let has_traffic = self.traffic_since.is_some() || self.is_dark_launch();
+        let is_due = self.step >= background.starting_step && has_traffic;
         if self.background.is_none() && is_due && self.waived != Waived::Everything {
             self.background = self.new_analysis(AnalysisKind::Background, now);
         }
@@ -214,12 +224,13 @@ impl Rollout {
                 (Vec::new(), Phase::Error, cut(faults.join("; ")))
             }
         };
+        let since = (kind == AnalysisKind::Background).then_some(now);
         Some(Analysis {
             name: self.analysis_name(&key),
             key,
             asked_at: now,
             args,
-            not_before: self.traffic_since,
+            not_before: self.traffic_since.or(since),
             run: None,
             phase,
             message,

@@ -262,7 +262,7 @@ pub struct Analysis {
     pub asked_at: Timestamp,
     /// Its arguments, as they were when it was asked for.
     pub args: Vec<Supplied>,
-    /// What the run knows of when its version first took traffic.
+    /// The moment before which its version took no traffic, where it had any when the analysis was asked for.
     pub not_before: Option<Timestamp>,
     /// Its run; `None`: the service has not answered yet.
     #[serde(with = "stored::run_id")]

@@ -3,6 +3,9 @@
 //! `analysis_run_*` have the names of Argo Rollouts' controller. Runs come and go, so nothing is labelled by them: a run is counted
 //! under its namespace and its name, which is that of its templates, or that of its canary and template without the number of an
 //! attempt, and from a certain number of those on as `other`. What is counted under a name goes some time after the last run of it.
+//!
+//! Alerts go by increases, and what begins at 1 has none: whatever they count is there, at zero, before it can happen, as far as its
+//! labels are known by then.
 
 mod sets;
 
@@ -16,12 +19,16 @@ use prometheus::{
 use tokio::time::Instant;
 
 use self::sets::Sets;
+use super::observed::OPERATIONS;
 use crate::domain::flagger::counted_as;
 use crate::domain::measurement::Phase;
 use crate::domain::reading::ErrorClass;
 use crate::domain::run::{Run, RunId};
 use crate::domain::verdict::TERMINATED;
 use crate::ports::{Observer, Tally};
+
+/// The statuses of answers that are no fault of who asked.
+const SERVER_ERRORS: [&str; 2] = ["500", "503"];
 
 /// What stands for the others.
 const OTHER: &str = "other";
@@ -71,6 +78,15 @@ impl Metrics {
         build
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1.0);
+        let store_errors = counters(
+            &registry,
+            "skygate_store_errors_total",
+            "Calls in which the store itself failed",
+            &["operation"],
+        );
+        for operation in OPERATIONS {
+            store_errors.with_label_values(&[operation]);
+        }
         Self {
             run_phase: gauges(
                 &registry,
@@ -122,12 +138,7 @@ impl Metrics {
                 "How long calls of the store took",
                 &["operation"],
             ),
-            store_errors: counters(
-                &registry,
-                "skygate_store_errors_total",
-                "Calls in which the store itself failed",
-                &["operation"],
-            ),
+            store_errors,
             http_requests: counters(
                 &registry,
                 "skygate_http_requests_total",
@@ -189,6 +200,10 @@ impl Metrics {
         self.http_requests
             .with_label_values(&[method, route, status])
             .inc();
+        for error in SERVER_ERRORS {
+            self.http_requests
+                .with_label_values(&[method, route, error]);
+        }
         self.http_time
             .with_label_values(&[route])
             .observe(took.as_secs_f64());
@@ -200,10 +215,9 @@ impl Metrics {
         self.oap_reads
             .with_label_values(&[server])
             .observe(took.as_secs_f64());
-        if let Some(class) = error {
-            self.oap_errors
-                .with_label_values(&[server, class.name()])
-                .inc();
+        for class in ErrorClass::ALL {
+            let errors = self.oap_errors.with_label_values(&[server, class.name()]);
+            errors.inc_by(u64::from(error == Some(class)));
         }
     }
 
@@ -212,11 +226,8 @@ impl Metrics {
         self.store_calls
             .with_label_values(&[operation])
             .observe(took.as_secs_f64());
-        // It is there, at zero, before the first failure: an increase is what alerts go by.
         let errors = self.store_errors.with_label_values(&[operation]);
-        if failed {
-            errors.inc();
-        }
+        errors.inc_by(u64::from(failed));
     }
 
     /// Counts an end of `run`, as often as it came.
@@ -270,6 +281,12 @@ fn ends() -> impl Iterator<Item = &'static str> {
 }
 
 impl Observer for Metrics {
+    fn taken_up(&self, run: &Run) {
+        for end in ends() {
+            self.count_end(run, end, 0);
+        }
+    }
+
     fn began(&self, late: Duration) {
         self.lateness.observe(late.as_secs_f64());
     }
@@ -277,10 +294,6 @@ impl Observer for Metrics {
     fn measured(&self, run: &Run, metric: usize, phase: Phase) {
         self.measurements.with_label_values(&[phase.name()]).inc();
         self.show(run, metric);
-        // Most names end once, and what begins at 1 has no increase.
-        for end in ends() {
-            self.count_end(run, end, 0);
-        }
     }
 
     fn ended(&self, run: &Run) {

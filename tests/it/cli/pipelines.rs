@@ -92,6 +92,19 @@ fn a_step_of_github_actions_is_told() {
 }
 
 #[test]
+fn outputs_begin_a_line() {
+    let step = Step::new();
+    for (before, first) in [("a=b", "a=b\n"), ("a=b\n", "a=b\n"), ("", "")] {
+        fs::write(step.file("output"), before).expect("room");
+        let ended = step.run(&[]);
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        let outputs = step.read("output");
+        let begins_so = outputs.starts_with(&format!("{first}phase=Failed\n"));
+        assert!(begins_so, "{before:?}: {outputs}");
+    }
+}
+
+#[test]
 fn a_step_is_left_alone_where_that_is_asked_for() {
     let untouched = |step: &Step| {
         step.read("summary") == "summary of before\n" && step.read("output") == "output of before\n"

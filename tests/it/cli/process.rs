@@ -116,6 +116,8 @@ pub(super) struct Running {
 pub(super) enum Follow {
     Stdout,
     Stderr,
+    /// Stdout, of which little more is read than is asked for.
+    Unread,
 }
 
 impl Running {
@@ -131,6 +133,7 @@ impl Running {
         let (lines, other) = match follow {
             Follow::Stdout => (lines_of(stdout), collect(stderr)),
             Follow::Stderr => (lines_of(stderr), collect(stdout)),
+            Follow::Unread => (lines_on_demand(stdout), collect(stderr)),
         };
         Self {
             child,
@@ -188,6 +191,19 @@ impl Drop for Running {
 
 pub(super) fn lines_of(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+/// The same, but no line is read before the one before it was taken.
+fn lines_on_demand(from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::sync_channel(0);
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {

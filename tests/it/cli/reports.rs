@@ -656,6 +656,56 @@ fn no_place_is_written_to_twice_or_read_as_well() {
     assert_eq!(std::fs::read_to_string(&token).expect("a file"), "secret");
 }
 
+/// Files have names that no path tells of.
+#[test]
+fn links_of_both_kinds_lead_to_one_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("ASCII").to_owned();
+    let template = std::fs::read_to_string(APDEX).expect("a template");
+    let (file, same_file) = (path("apdex.yaml"), path("same.yaml"));
+    std::fs::write(&file, &template).expect("room");
+    std::fs::hard_link(&file, &same_file).expect("a link");
+    let (xml, same_xml) = (path("skygate.xml"), path("same.xml"));
+    std::fs::write(&xml, "of before").expect("room");
+    std::fs::hard_link(&xml, &same_xml).expect("a link");
+    let (new, dangling) = (path("new"), path("dangling"));
+    std::os::unix::fs::symlink("new", &dangling).expect("a link");
+    let check = |more: &[&str], expected: &str| {
+        let args = ["run", "-f", &file, "--arg", "service-name=checkout"];
+        let ended = skygate(&[args.as_slice(), more].concat());
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains(expected), "{expected}: {ended:#?}");
+        assert!(!ended.stderr.contains("asking"), "{ended:#?}");
+        let kept = std::fs::read_to_string(&file).expect("it is there");
+        assert_eq!(kept, template, "{more:?}");
+    };
+    let to = |form: &str, file: &str| format!("{form}={file}");
+    check(
+        &["-o", &to("junit", &xml), "--result-file", &same_xml],
+        "--result-file would be written over -o junit",
+    );
+    check(
+        &["-o", &to("markdown", &xml), "-o", &to("json", &same_xml)],
+        "-o json would be written over -o markdown",
+    );
+    check(
+        &["-o", &to("junit", &new), "--result-file", &dangling],
+        "--result-file would be written over -o junit",
+    );
+    check(
+        &["-o", &to("junit", &same_file)],
+        "which is read\n\nhint: give it another file",
+    );
+    // So does stdout, where it is a file.
+    let stdout = std::fs::File::create(path("stdout")).expect("a file");
+    let mut command = command(&["run", "-f", &file, "--result-file", &path("stdout")]);
+    let output = command.stdout(stdout).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let expected = "--result-file would be written over what goes to stdout";
+    assert!(stderr.contains(expected), "{stderr}");
+}
+
 /// A place that can be opened, and never written to.
 const FULL: &str = "/dev/full";
 

@@ -527,6 +527,26 @@ fn an_interrupt_terminates_the_run_or_leaves_it() {
     assert_eq!(phase("run=left"), "Running");
 }
 
+/// What a service answered goes to a reader that stays and takes nothing.
+#[test]
+fn an_answer_that_nobody_takes_does_not_outlast_a_signal() {
+    let service = Service::start(&[]);
+    // More than a pipe holds.
+    let lines = "      and more, and more, and more, and more, and more\n".repeat(4_000);
+    let note = format!("metadata:\n  annotations:\n    note: |\n{lines}  name: apdex");
+    let template = quick().replace("metadata: { name: apdex }", &note);
+    let file = service.file("template.yaml", &template);
+    let applied = service.skygate(&["templates", "apply", "-f", &file]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    let get = service.command(&["templates", "get", "apdex"]);
+    let get = Running::start(get, Follow::Unread);
+    get.line_with("apiVersion");
+    get.signal("TERM");
+    let (code, stderr) = get.end();
+    assert_eq!(code, Some(130), "{stderr}");
+    assert_eq!(stderr, "interrupted before this was written: stdout\n");
+}
+
 /// A port that takes connections and answers nothing.
 #[test]
 fn a_service_that_does_not_answer_holds_up_neither_timeout_nor_interrupt() {

@@ -1,6 +1,8 @@
 //! Ends that others decide: signals, readers that go away, ports that are taken.
 
-use std::process::Stdio;
+use std::fmt::Write as _;
+use std::fs;
+use std::process::{Command, Stdio};
 
 use super::APDEX;
 use super::process::{Follow, Oap, Running, command, skygate};
@@ -35,6 +37,96 @@ fn an_interrupted_run_is_130_and_says_how_far_it_came() {
         );
         assert!(stdout.contains("\napdex   Running  1 "), "{stdout}");
     }
+}
+
+/// A template of so many metrics, each of which fails once.
+fn template(metrics: usize) -> String {
+    let mut template =
+        "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: { name: many }\nspec:\n  metrics:\n".to_owned();
+    for n in 0..metrics {
+        let _ = write!(
+            template,
+            r#"  - name: apdex-{n}
+    count: 1
+    failureLimit: 1
+    successCondition: "all(values > 10000)"
+    provider:
+      skywalking:
+        interval: 3m
+        expression: service_apdex
+        entity: {{ serviceName: checkout, normal: true }}
+"#
+        );
+    }
+    template
+}
+
+/// More than a pipe holds goes to a reader that stays and takes nothing.
+#[test]
+fn a_report_that_nobody_takes_does_not_outlast_a_signal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("ASCII").to_owned();
+    let (file, xml, word) = (path("many.yaml"), path("skygate.xml"), path("verdict"));
+    fs::write(&file, template(100)).expect("room");
+    let junit = format!("junit={xml}");
+    let args = [
+        "run",
+        "-f",
+        &file,
+        "--simulate",
+        "checkout=healthy",
+        "--speed",
+        "1200",
+        "-q",
+        "-o",
+        "json",
+        "-o",
+        &junit,
+        "--result-file",
+        &word,
+    ];
+    for signal in ["INT", "TERM"] {
+        let run = Running::start(command(&args), Follow::Unread);
+        // It is over by then.
+        run.line_with("{");
+        run.signal(signal);
+        let (code, stderr) = run.end();
+        assert_eq!(code, Some(130), "{signal}");
+        assert_eq!(
+            stderr,
+            format!("interrupted before this was written: stdout, {xml}, {word}\n"),
+        );
+    }
+}
+
+#[test]
+fn a_summary_that_nobody_takes_does_not_outlast_a_signal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("ASCII").to_owned();
+    let (file, summary, outputs) = (path("one.yaml"), path("summary"), path("outputs"));
+    fs::write(&file, template(1)).expect("room");
+    let made = Command::new("mkfifo").arg(&summary).status();
+    assert!(made.expect("there is a `mkfifo`").success());
+    let args = [
+        "run",
+        "-f",
+        &file,
+        "--simulate",
+        "checkout=healthy",
+        "--speed",
+        "1200",
+    ];
+    let mut command = command(&args);
+    command.env("GITHUB_ACTIONS", "true");
+    command.env("GITHUB_STEP_SUMMARY", &summary);
+    command.env("GITHUB_OUTPUT", &outputs);
+    let run = Running::start(command, Follow::Stdout);
+    run.line_with("apdex-0");
+    run.signal("TERM");
+    let (code, stderr) = run.end();
+    assert_eq!(code, Some(130), "{stderr}");
+    let expected = format!("interrupted before this was written: {summary}, {outputs}\n");
+    assert!(stderr.ends_with(&expected), "{stderr}");
 }
 
 #[test]

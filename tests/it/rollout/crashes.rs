@@ -265,7 +265,6 @@ impl<'a> Simulation<'a> {
                     run: run.id.clone(),
                 }
             }
-            Effect::SetNotBefore { run, .. } => Event::NotBeforeSet { run },
             Effect::Watch { run } => {
                 let run = self.runs.values().find(|it| it.id == run).expect("a run");
                 if run.over_at > self.now {

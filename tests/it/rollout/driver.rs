@@ -127,7 +127,6 @@ impl Stage {
                     let run = RunId(request.name.to_owned());
                     return Some(Event::AnalysisStarted { key, run });
                 }
-                Effect::SetNotBefore { run, .. } => return Some(Event::NotBeforeSet { run }),
                 Effect::EndAnalysis { key, run } => {
                     self.ended.extend(run.map(|run| run.0));
                     return Some(Event::AnalysisEnded { key });

@@ -314,7 +314,6 @@ impl World {
                 key,
                 message: "no such template".to_owned(),
             },
-            Effect::SetNotBefore { run, .. } => Event::NotBeforeSet { run },
             Effect::Watch { run } => Event::AnalysisGone { run },
             Effect::EndAnalysis { key, .. } => Event::AnalysisEnded { key },
             Effect::RunHook { key } => Event::HookEnded {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skygate::domain::measurement::Phase;
-use skygate::domain::rollout::{AnalysisKind, Command, Effect, Event, Posted, Settings};
+use skygate::domain::rollout::{AnalysisKind, Command, Effect, Event, Posted, Promotion, Settings};
 use skygate::domain::run::RunId;
 
 use super::driver::{Stage, at, canary, weight};
@@ -366,4 +366,30 @@ fn an_analysis_that_is_no_longer_wanted_is_ended_even_if_its_run_is_unknown() {
     assert!(stage.effects.contains(&of(Some("r"))));
     stage.feed(Event::AnalysisEnded { key });
     assert!(stage.outcome().is_some());
+}
+
+/// Nobody gives it a share, so what it is tried with is its evidence; what was there before it began is not.
+#[test]
+fn a_dark_launch_is_judged_from_its_beginning() {
+    let mut stage = play(&json!({
+        "steps": [{"setWeight": 0}, {"pause": {"duration": 60}}],
+        "analysis": {"templates": [{"templateName": "apdex"}]},
+    }));
+    let background = stage.rollout.background.as_ref().expect("it runs");
+    assert_eq!(background.not_before, Some(at(0)));
+    stage.wake();
+    assert_eq!(stage.line(), "Paused 2 [100, 0] NoEvidence");
+    stage.see_background(Phase::Running, true);
+    assert_eq!(stage.line().split(' ').nth(2), Some("[0,"));
+}
+
+/// Without steps all traffic comes first, and the evidence after it.
+#[test]
+fn without_steps_evidence_is_waited_for_with_all_traffic() {
+    let mut stage = play(&json!({"analysis": {"templates": [{"templateName": "apdex"}]}}));
+    assert_eq!(stage.line(), "Paused 0 [0, 100] NoEvidence");
+    let background = stage.rollout.background.as_ref().expect("it runs");
+    assert_eq!(background.not_before, stage.rollout.traffic_since);
+    stage.see_background(Phase::Running, true);
+    assert_eq!(stage.rollout.promotion, Promotion::Unconfirmed);
 }

@@ -589,13 +589,6 @@ impl Service for Door {
         })
     }
 
-    async fn set_not_before(&self, run: &RunId, at: Timestamp) -> Result<(), ServiceError> {
-        self.perils.pass().await;
-        self.perils.reach()?;
-        let posted = self.engine.post(run, RunCommand::NotBefore(at)).await;
-        posted.map_err(|error| ServiceError::Gone(error.to_string()))
-    }
-
     async fn terminate(&self, run: &RunId) -> Result<(), ServiceError> {
         self.perils.pass().await;
         self.perils.reach()?;
