@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::domain::fault::{Fault, Faults};
 use crate::ports::StoreError;
 use crate::secrets::without_url_credentials;
+use crate::wire::PROBLEM_TYPE;
 
 /// So many faults are told of in one answer.
 const MOST_FAULTS: usize = 200;
@@ -300,7 +301,7 @@ impl Problem {
 
     fn view(&self) -> ProblemView<'_> {
         ProblemView {
-            kind: format!("urn:skygate:problem:{}", self.kind.name()),
+            kind: format!("{PROBLEM_TYPE}{}", self.kind.name()),
             title: self.kind.title(),
             status: self.kind.status().as_u16(),
             detail: without_url_credentials(&self.detail).into_owned(),

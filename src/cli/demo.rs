@@ -219,7 +219,10 @@ To look on or interfere, in another terminal:
         };
         self.stage.sim().set_service(simulated(&script)?);
         let begun = clock.now();
-        let Played { ended, scene, .. } = play(&self.stepper(act)?, None, false).await?;
+        let stepper = self.stepper(act)?;
+        // Listens from now on: nothing is begun that an interrupt would miss.
+        let interrupt = Box::pin(interrupted());
+        let Played { ended, scene, .. } = play(&stepper, None, false, interrupt).await?;
         let ended = ended.map_err(Failure::broken)?;
         let Some(scene) = scene else {
             return Ok(ended);

@@ -13,6 +13,7 @@ mod options;
 mod outcome;
 mod prepare;
 mod progress;
+mod reader;
 mod remote;
 mod report;
 mod rollout;

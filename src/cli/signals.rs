@@ -1,7 +1,7 @@
 //! What asks this process to end, and what ends it where nobody heeds that.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,14 +15,25 @@ const A_MOMENT: Duration = Duration::from_secs(3);
 /// How often somebody heeded a signal.
 static HEEDED: AtomicU64 = AtomicU64::new(0);
 
-/// Listens from now on; what it returns is ready once somebody presses Ctrl-C or sends SIGTERM.
+/// Whether anybody was told that the terminal is gone.
+static IS_HUNG_UP: AtomicBool = AtomicBool::new(false);
+
+/// Listens from now on; what it returns is ready once somebody presses Ctrl-C or sends SIGTERM, or the terminal is gone (SIGHUP).
 /// Where signals cannot be listened for it never is: the system ends the process then.
 pub(super) fn interrupted() -> impl Future<Output = ()> + Send + 'static {
     let mut signals = Signals::listen();
     stand_by();
+    let is_known = IS_HUNG_UP.load(Ordering::SeqCst);
     async move {
-        signals.next().await;
-        HEEDED.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let is_hung_up = signals.next().await;
+            HEEDED.fetch_add(1, Ordering::SeqCst);
+            // The system and the shell both tell of it, and nobody is impatient by that.
+            if !(is_hung_up && is_known) {
+                IS_HUNG_UP.fetch_or(is_hung_up, Ordering::SeqCst);
+                return;
+            }
+        }
     }
 }
 
@@ -85,26 +96,44 @@ async fn end() {
 
 /// Signals that ask this process to end, from the moment it listens.
 #[cfg(unix)]
-struct Signals([std::io::Result<tokio::signal::unix::Signal>; 2]);
+struct Signals([std::io::Result<tokio::signal::unix::Signal>; 3]);
 
 #[cfg(unix)]
 impl Signals {
     fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
 
-        Self([SignalKind::interrupt(), SignalKind::terminate()].map(signal))
+        let hangup = if outlives_its_terminal() {
+            Err(std::io::ErrorKind::Unsupported.into())
+        } else {
+            signal(SignalKind::hangup())
+        };
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        Self([interrupt, terminate, hangup])
     }
 
-    async fn next(&mut self) {
-        let [interrupt, terminate] = self.0.each_mut().map(async |signals| match signals {
+    /// The next of them: whether it is that the terminal is gone.
+    async fn next(&mut self) -> bool {
+        let [interrupt, terminate, hangup] = self.0.each_mut().map(async |signals| match signals {
             Ok(signals) => drop(signals.recv().await),
             Err(_) => std::future::pending().await,
         });
         tokio::select! {
-            () = interrupt => {}
-            () = terminate => {}
+            () = interrupt => false,
+            () = terminate => false,
+            () = hangup => true,
         }
     }
+}
+
+/// Whether whoever started this process had it ignore SIGHUP, as `nohup` does: listening would undo that. Only Linux tells.
+#[cfg(unix)]
+fn outlives_its_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|it| u64::from_str_radix(it.trim(), 16).ok());
+    // The bit of signal 1 is the first one.
+    ignored.is_some_and(|signals| signals & 1 == 1)
 }
 
 /// Ctrl-C, whenever it is waited for.
@@ -117,9 +146,10 @@ impl Signals {
         Self
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> bool {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        false
     }
 }

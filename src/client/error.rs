@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::domain::fault::Fault;
+use crate::wire::PROBLEM_TYPE;
 
 /// Why a service gave no answer that helps. Each text says what was asked of whom, and what came; [`ClientError::hint`] what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,8 +99,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Reads a body of `application/problem+json`, of which every part may be missing.
-    pub(super) fn read(asked: String, status: StatusCode, body: &Value) -> Self {
+    /// Reads a body of `application/problem+json`, of which every part but the `type` may be missing: without one of ours it is
+    /// somebody else's, a gateway's for instance, and says nothing of what was asked about.
+    pub(super) fn read(asked: String, status: StatusCode, body: &Value) -> Option<Self> {
         let text = |field: &str| {
             let text = body.get(field).and_then(Value::as_str);
             text.unwrap_or_default().to_owned()
@@ -112,22 +114,18 @@ impl Problem {
                 hint: text("hint"),
             })
         };
-        let kind = text("type");
+        let kind = body.get("type")?.as_str()?.strip_prefix(PROBLEM_TYPE)?;
         let faults = body.get("faults").and_then(Value::as_array);
-        Self {
+        Some(Self {
             asked,
             status,
-            kind: kind
-                .rsplit([':', '/'])
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            kind: kind.to_owned(),
             title: text("title"),
             detail: text("detail"),
             faults: faults.into_iter().flatten().filter_map(fault).collect(),
             retry_after: None,
             tries: 1,
-        }
+        })
     }
 
     fn what(&self) -> String {
@@ -275,7 +273,7 @@ mod tests {
     fn a_problem_says_what_was_asked_and_what_came() {
         let check = |body: Value, expected: &str| {
             let asked = "POST http://a/api/v1/runs".to_owned();
-            let problem = Problem::read(asked, StatusCode::UNPROCESSABLE_ENTITY, &body);
+            let problem = Problem::read(asked, StatusCode::UNPROCESSABLE_ENTITY, &body).unwrap();
             assert_eq!(ClientError::Problem(problem.into()).to_string(), expected);
         };
         check(
@@ -283,9 +281,23 @@ mod tests {
             "`POST http://a/api/v1/runs` answered 422: Not valid: no",
         );
         check(
-            json!({"title": 1, "faults": "?"}),
+            json!({"type": "urn:skygate:problem:invalid", "title": 1, "faults": "?"}),
             "`POST http://a/api/v1/runs` answered 422 Unprocessable Entity",
         );
+    }
+
+    #[test]
+    fn what_is_not_of_our_type_is_no_problem_of_ours() {
+        for body in [
+            json!({}),
+            json!({"title": "no route", "status": 404}),
+            json!({"type": "about:blank"}),
+            json!({"type": "urn:other:problem:not-found"}),
+            json!({"type": 7}),
+        ] {
+            let problem = Problem::read(String::new(), StatusCode::NOT_FOUND, &body);
+            assert_eq!(problem, None, "{body}");
+        }
     }
 
     #[test]
@@ -294,7 +306,7 @@ mod tests {
             "type": "urn:skygate:problem:invalid",
             "faults": [{"path": "spec", "message": "bad", "hint": null}, {"message": "b", "hint": "c"}, 7],
         });
-        let problem = Problem::read(String::new(), StatusCode::BAD_REQUEST, &body);
+        let problem = Problem::read(String::new(), StatusCode::BAD_REQUEST, &body).unwrap();
         assert_eq!(problem.kind, "invalid");
         assert_eq!(
             problem.faults,

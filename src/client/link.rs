@@ -251,11 +251,10 @@ impl Link {
                 body,
             });
         }
-        let problem = serde_json::from_slice(&body)
-            .ok()
-            .filter(|body: &Value| is_json && !status.is_success() && body.is_object());
-        if let Some(document) = problem {
-            let mut problem = Problem::read(asked.to_owned(), status, &document);
+        let document = serde_json::from_slice::<Value>(&body).ok();
+        let document = document.filter(|_| is_json && !status.is_success());
+        let problem = document.and_then(|it| Problem::read(asked.to_owned(), status, &it));
+        if let Some(mut problem) = problem {
             problem.retry_after = text(RETRY_AFTER)
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .map(Duration::from_secs);

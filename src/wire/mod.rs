@@ -42,6 +42,9 @@ pub use rollout::{
 };
 pub use series::MeasurementRow;
 
+/// What the `type` of every problem of ours begins with; the name of its kind follows.
+pub const PROBLEM_TYPE: &str = "urn:skygate:problem:";
+
 /// Pretty JSON with a line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")

@@ -1,7 +1,7 @@
 //! A rollout as programs read it: a flat row, and all that is kept of it; and what they send.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -147,11 +147,20 @@ pub struct RolloutSave {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CommandRequest {
     /// Where the rollout was that it is for: a rollout that has moved on since refuses it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "seen")]
     #[schema(value_type = Option<SeenAt>)]
     pub seen: Option<Seen>,
     /// With `promote`: to the end at once, without further steps, pauses and analyses.
     pub full: bool,
+}
+
+/// Named fields: serde would take the items of a list for them as well.
+fn seen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Seen>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Array(_) => Err(de::Error::custom("seen: expected an object, found a list")),
+        seen => Seen::deserialize(seen).map(Some).map_err(de::Error::custom),
+    }
 }
 
 /// A page of rollouts, by namespace and name.

@@ -50,7 +50,12 @@ struct Say {
     body: String,
 }
 
+/// A problem is of our type unless it says otherwise.
 fn say(status: u16, body: &Value) -> Say {
+    let mut body = body.clone();
+    if status >= 400 && body.get("type").is_none() {
+        body["type"] = json!("urn:skygate:problem:some");
+    }
     let form = if status < 400 {
         "application/json"
     } else {

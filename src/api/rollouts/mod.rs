@@ -54,15 +54,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Place {
     }
 }
 
-/// A body's fields; none at all are as good as an empty object.
+/// A body's fields; none at all are as good as an empty object. A list is none, although serde would take its items for fields in order.
 fn fields<T: for<'de> Deserialize<'de>>(body: Value) -> Result<T, Problem> {
-    let body = if body.is_null() {
-        Value::Object(serde_json::Map::new())
-    } else {
-        body
+    let invalid = |message: String| Problem::invalid(Faults::from(Fault::new("", message)));
+    let body = match body {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        Value::Array(_) => return Err(invalid("expected an object, found a list".to_owned())),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => body,
     };
-    T::deserialize(body)
-        .map_err(|error| Problem::invalid(Faults::from(Fault::new("", error.to_string()))))
+    T::deserialize(body).map_err(|error| invalid(error.to_string()))
 }
 
 /// What tells this state of a desk from others: how often the record was saved, the newest command, the newest lease and whether it is held.

@@ -51,19 +51,21 @@ pub(in crate::api) async fn lease(
     let leased = match (holder, fence) {
         (Some(holder), None) if !release => {
             refuse_strange(&holder)?;
+            // What it does to a lease that somebody else keeps is kept as well.
             let took = app
                 .rollouts
                 .change(&place.namespace, &place.name, |desk, now, until| {
-                    desk.take(&holder, now, until)
+                    Ok(desk.take(&holder, now, until))
                 })
                 .await;
-            if let Ok((_, lease)) = &took {
+            let took = took.and_then(|(_, lease)| Ok(lease?));
+            if let Ok(lease) = &took {
                 info!(
                     lease.fence,
                     holder, "`{holder}` steps {}/{}", place.namespace, place.name
                 );
             }
-            took.map(|(_, lease)| lease)
+            took
         }
         (None, Some(fence)) if release => {
             let released = app

@@ -11,6 +11,7 @@ use super::{Live, Which};
 use crate::cli::options::Output;
 use crate::cli::outcome::{Failure, Outcome, print, write};
 use crate::cli::prepare;
+use crate::cli::reader;
 use crate::cli::service::{Remote, ServiceArgs};
 use crate::client::{ClientError, KeptRollout, Stepper};
 use crate::domain::rollout::desk::Letter;
@@ -28,7 +29,7 @@ pub(super) struct Get {
     #[command(flatten)]
     which: Which,
 
-    /// Go on showing it until interrupted
+    /// Go on showing it until interrupted, or until nobody reads it any more
     #[arg(short, long)]
     watch: bool,
 
@@ -74,6 +75,8 @@ async fn watch(service: &Remote, which: &Which, mut kept: KeptRollout) -> Result
     let mut live = Live::on_stdout();
     let mut known = Known::new();
     let mut shown = None;
+    let unread = reader::gone();
+    tokio::pin!(unread);
     loop {
         let scene = Drawn::of(service, &kept, &mut known).await?;
         // Where trees stand one below the other, one that is only older is no news.
@@ -86,6 +89,8 @@ async fn watch(service: &Remote, which: &Which, mut kept: KeptRollout) -> Result
             newer = client.rollout_news(which.name(), &kept.tag) => newer,
             // A lease that is renewed, or ends, is no news.
             () = tokio::time::sleep(REDRAW) => client.rollout(which.name()).await,
+            // Nobody would hear of what comes next, be it soon or never.
+            () = &mut unread => return Ok(Outcome::Successful),
         };
         kept = match newer {
             Ok(newer) => newer,

@@ -145,14 +145,15 @@ impl Told {
         self.transition = rollout.history.back().cloned().or(self.transition.take());
         let now = now.strftime("%H:%M:%SZ");
         match (&self.trouble, &rollout.trouble) {
-            (None, Some(trouble)) => {
+            (Some(told), Some(trouble)) if told.message == trouble.message => {}
+            (_, Some(trouble)) => {
                 let why = &trouble.message;
                 tell(&format!(
                     "{now} the weight cannot be set, which is tried again: {why}"
                 ));
             }
             (Some(_), None) if away.is_none() => tell(&format!("{now} the weight is set again")),
-            _ => {}
+            (Some(_) | None, None) => {}
         }
         self.trouble.clone_from(&rollout.trouble);
         match (&self.away, away) {

@@ -16,7 +16,7 @@ use super::outcome::{Failure, Outcome};
 use crate::client::RolloutName;
 
 use live::Live;
-pub(super) use play::{Played, play};
+pub(super) use play::{Interrupt, Played, play};
 
 /// The longest name of a version, as labels have it, and of an image.
 const LONGEST_VERSION: usize = 253;
@@ -46,7 +46,7 @@ impl Rollout {
     pub(super) async fn execute(self) -> Result<Outcome, Failure> {
         match self.command {
             Command::Run(command) => command.execute().await,
-            Command::Get(command) => or_interrupted(command.execute()).await,
+            Command::Get(command) => or_interrupted(Box::pin(command.execute())).await,
             Command::Promote(command) => or_interrupted(command.execute()).await,
             Command::Abort(command) => or_interrupted(command.execute()).await,
             Command::Retry(command) => or_interrupted(command.execute()).await,

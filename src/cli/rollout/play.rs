@@ -1,5 +1,6 @@
 //! Steps a rollout, shows it meanwhile, and passes on what interrupts it.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const REDRAW: Duration = Duration::from_millis(500);
 
 /// How long a stepper has to end by itself once it was interrupted twice.
 const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// What [`interrupted`] gives.
+pub(in crate::cli) type Interrupt = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What came of a rollout that was stepped.
 #[derive(Debug)]
@@ -61,15 +65,14 @@ impl Interrupts {
     }
 }
 
-/// Has `stepper` play, for `timeout` at most on its clock.
+/// Has `stepper` play, for `timeout` at most on its clock. `interrupt` is ready with the first signal, and listens already.
 pub(in crate::cli) async fn play(
     stepper: &Stepper,
     timeout: Option<Duration>,
     quiet: bool,
+    mut interrupt: Interrupt,
 ) -> Result<Played, Failure> {
     let (interrupts, heard) = Interrupts::new();
-    // Listens from now on: nothing is begun that an interrupt would miss.
-    let mut interrupt = Box::pin(interrupted());
     let late = async {
         match timeout {
             Some(timeout) => stepper.clock.sleep(timeout).await,

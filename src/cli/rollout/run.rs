@@ -9,11 +9,12 @@ use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::router::{Opened, RouterArgs};
-use super::{LONGEST_IMAGE, LONGEST_VERSION, Played, Which, check, play, word};
+use super::{Interrupt, LONGEST_IMAGE, LONGEST_VERSION, Played, Which, check, play, word};
 use crate::cli::options::{FileArgs, Output, positive_duration};
 use crate::cli::outcome::{Failure, Outcome as Exit, print, tell, write};
 use crate::cli::prepare;
 use crate::cli::service::{Remote, ServiceArgs};
+use crate::cli::signals::interrupted;
 use crate::client::Client;
 use crate::documents::{Documents, rollouts};
 use crate::domain::fault::{Fault, Faults, listed};
@@ -80,7 +81,7 @@ pub(super) struct Run {
         value_enum,
         default_value_t
     )]
-    on_interrupt: Interrupt,
+    on_interrupt: OnSignal,
 
     /// Stop as if interrupted after this time, with exit code 5, or 3 where it waits for evidence
     #[arg(long, value_name = "DURATION", env = "SKYGATE_TIMEOUT", value_parser = positive_duration)]
@@ -124,7 +125,7 @@ Exit codes:
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Interrupt {
+enum OnSignal {
     /// The weight stays as it is, for whoever goes on
     #[default]
     Hold,
@@ -142,73 +143,35 @@ struct Read {
 impl Run {
     pub(super) async fn execute(self) -> Result<Exit, Failure> {
         let read = self.read()?;
-        let spec = Arc::new(read.spec);
-        let namespace = self
-            .input
-            .namespace
-            .clone()
-            .or_else(|| spec.namespace.clone());
-        let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+        let namespace = self.input.namespace.clone();
+        let namespace = namespace.or_else(|| read.spec.namespace.clone());
         let which = Which {
-            name: spec.name.clone(),
-            namespace: namespace.clone(),
+            name: read.spec.name.clone(),
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
         };
         let version = self.version()?;
         let service = self.service.for_a_stepper()?;
         let hook = self.hook(&service)?;
         let clock = Arc::clone(&service.clock);
-        let Opened {
-            router,
-            place,
-            observed,
-        } = self.router.open(&spec, &namespace, &clock).await?;
-        for note in &spec.notes {
-            self.note(note);
-        }
-        // At the beginning nothing is lost by waiting.
-        let patient = self.service.required()?.client;
-        let texts = read.templates.iter().map(|(_, text)| text.clone());
-        let texts: Vec<Vec<u8>> = texts.collect();
-        for (file, text) in read.templates {
-            let applied = patient.apply_templates(text, Some(&namespace));
-            let applied = prepare::patiently(patient.server(), applied).await;
-            applied.map_err(|error| error.in_file(&file))?;
-        }
-        let orders = Orders {
-            namespace,
-            holder: holder(),
-            spec: Some(spec),
-            version,
-            takes_routes: self.router.take_route,
-            stable: self.stable.clone().map(Version::named),
-            is_initial: self.initial,
-            settings: Settings {
-                hook: hook.is_some().then(|| HookPolicy {
-                    tries: self.on_promote_tries,
-                    ..HookPolicy::default()
-                }),
-                abort_when_blind: self.abort_when_blind,
-                router: Some(place),
-            },
-            on_interrupt: match self.on_interrupt {
-                Interrupt::Hold => OnInterrupt::Hold,
-                Interrupt::Abort => OnInterrupt::Abort,
-            },
+        // From now on others are waited for.
+        let begun = clock.now();
+        let mut interrupt: Interrupt = Box::pin(interrupted());
+        let late = async {
+            match self.timeout {
+                Some(timeout) => clock.sleep(timeout).await,
+                None => std::future::pending().await,
+            }
         };
-        let check = self.check(&orders, &which, observed, &patient);
-        prepare::patiently(patient.server(), check).await?;
-        let stepper = Stepper {
-            service: Arc::new(
-                RemoteService::new(service.client.clone(), &which.namespace, &which.name)
-                    .with_templates(texts),
-            ),
-            router,
-            orders,
-            hook,
-            clock,
-            stage: watch::Sender::new(None),
+        let stepper = Box::pin(self.stepper(read, &which, version, hook, &service));
+        let stepper = tokio::select! {
+            stepper = stepper => stepper?,
+            () = &mut interrupt => return Err(self.too_soon(Exit::Interrupted)),
+            () = late => return Err(self.too_soon(Exit::TimedOut)),
         };
-        let played = play(&stepper, self.timeout, self.quiet).await?;
+        let spent = clock.now().duration_since(begun);
+        let spent = Duration::try_from(spent).unwrap_or_default();
+        let left = self.timeout.map(|timeout| timeout.saturating_sub(spent));
+        let played = play(&stepper, left, self.quiet, interrupt).await?;
         let Played {
             ended,
             is_late,
@@ -224,20 +187,90 @@ impl Run {
         if is_away && ended == Ended::Over(Outcome::Aborted) {
             // How it ended is known, whatever the service can tell.
             self.note("the service could not be told: whoever steps it next finds that traffic was taken back, and aborts it");
-        } else if ended == Ended::Held {
-            // That it was interrupted is what counts.
-            if let Err(failure) = shown {
-                let why: Vec<String> = failure.problems().collect();
-                self.note(&format!(
-                    "what the service keeps of it cannot be shown: {}",
-                    why.join("; ")
-                ));
-            }
-        } else {
-            shown?;
+        } else if let Err(failure) = shown {
+            // How it ended is known and counts, whether it can be shown or not.
+            let why: Vec<String> = failure.problems().collect();
+            tell(&format!(
+                "warning: how it ended cannot be shown: {}",
+                why.join("; ")
+            ));
         }
         self.say_what_is_next(ended, scene.as_ref());
         Ok(exit(ended, is_late, scene.as_ref()))
+    }
+
+    /// One that may begin: the service has what it needs, and nothing is known that would keep it from going on later.
+    async fn stepper(
+        &self,
+        read: Read,
+        which: &Which,
+        version: Option<Version>,
+        hook: Option<Arc<dyn Hook>>,
+        service: &Remote,
+    ) -> Result<Stepper, Failure> {
+        let Read { spec, templates } = read;
+        let namespace = &which.namespace;
+        let Opened {
+            router,
+            place,
+            observed,
+        } = self.router.open(&spec, namespace, &service.clock).await?;
+        for note in &spec.notes {
+            self.note(note);
+        }
+        // At the beginning nothing is lost by waiting.
+        let patient = self.service.required()?.client;
+        let texts = templates.iter().map(|(_, text)| text.clone()).collect();
+        for (file, text) in templates {
+            let applied = patient.apply_templates(text, Some(namespace));
+            let applied = prepare::patiently(patient.server(), applied).await;
+            applied.map_err(|error| error.in_file(&file))?;
+        }
+        let orders = Orders {
+            namespace: namespace.clone(),
+            holder: holder(),
+            spec: Some(Arc::new(spec)),
+            version,
+            takes_routes: self.router.take_route,
+            stable: self.stable.clone().map(Version::named),
+            is_initial: self.initial,
+            settings: Settings {
+                hook: hook.is_some().then(|| HookPolicy {
+                    tries: self.on_promote_tries,
+                    ..HookPolicy::default()
+                }),
+                abort_when_blind: self.abort_when_blind,
+                router: Some(place),
+            },
+            on_interrupt: match self.on_interrupt {
+                OnSignal::Hold => OnInterrupt::Hold,
+                OnSignal::Abort => OnInterrupt::Abort,
+            },
+        };
+        let check = self.check(&orders, which, observed, &patient);
+        prepare::patiently(patient.server(), check).await?;
+        let remote = RemoteService::new(service.client.clone(), namespace, &which.name);
+        Ok(Stepper {
+            service: Arc::new(remote.with_templates(texts)),
+            router,
+            orders,
+            hook,
+            clock: Arc::clone(&service.clock),
+            stage: watch::Sender::new(None),
+        })
+    }
+
+    /// That it was interrupted, or its time was up, before it had begun: the traffic is as it was.
+    fn too_soon(&self, outcome: Exit) -> Failure {
+        let why = match outcome {
+            Exit::TimedOut => "not begun at --timeout",
+            _ => "interrupted before it was begun",
+        };
+        let why = format!("{why}: nothing was moved");
+        match self.on_interrupt {
+            OnSignal::Hold => Failure::cut_short(outcome, why),
+            OnSignal::Abort => failure(StepperError::NotAborted(why)),
+        }
     }
 
     /// Finds out now what would keep an analysis from being begun later, and whether these are the routes that were moved so far: `observed`

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::fault::{Fault, shown};
 use super::super::spec::Argument;
 use super::field_path::value_at;
+use super::room::too_much;
 use super::spec::AnalysisSite;
 use super::state::Supplied;
 
@@ -35,6 +36,7 @@ pub(super) fn resolve(
             Err(fault) => faults.push(fault.under(&argument.at)),
         }
     }
+    faults.extend(too_much(site, &supplied));
     if faults.is_empty() {
         Ok(supplied)
     } else {

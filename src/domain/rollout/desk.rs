@@ -20,7 +20,7 @@ use super::state::Rollout;
 /// The version of the stored form.
 const DESK_VERSION: u64 = 1;
 
-/// How many commands may wait for a stepper.
+/// How many commands may wait for a stepper; and one more, an abort, which nothing keeps out.
 const MOST_WAITING: usize = 100;
 
 /// How many commands are kept that a stepper has taken.
@@ -127,6 +127,8 @@ impl Desk {
     /// Gives `holder` the lease until `until`, or lets it keep the one it has. A new holder gets a new number.
     ///
     /// Numbers follow the clock where that is ahead: a service that has lost what it kept still gives higher ones than before.
+    /// A lease that ends later than one that is given now was given by a clock that went ahead: it is cut to that, also where somebody
+    /// else keeps it for now.
     pub fn take(
         &mut self,
         holder: &str,
@@ -134,6 +136,9 @@ impl Desk {
         until: Timestamp,
     ) -> Result<Lease, DeskError> {
         let is_same = |lease: &Lease| lease.holder == holder;
+        if let Some(lease) = &mut self.lease {
+            lease.expires_at = lease.expires_at.min(until);
+        }
         match &self.lease {
             // Nobody had it in between, even where it ran out.
             Some(lease) if is_same(lease) => return self.renew(lease.fence, until),
@@ -153,21 +158,23 @@ impl Desk {
 
     /// Lets whoever has the lease of this number keep it until `until`.
     pub fn renew(&mut self, fence: u64, until: Timestamp) -> Result<Lease, DeskError> {
+        let lease = self.held(fence)?;
+        lease.expires_at = until;
+        Ok(lease.clone())
+    }
+
+    /// The lease of this number, if it is the newest.
+    fn held(&mut self, fence: u64) -> Result<&mut Lease, DeskError> {
         let by = self.lease.clone();
-        match &mut self.lease {
-            Some(lease) if lease.fence == fence => {
-                lease.expires_at = lease.expires_at.max(until);
-                Ok(lease.clone())
-            }
-            Some(_) | None => Err(DeskError::LeaseLost { fence, by }),
-        }
+        let newest = self.lease.as_mut().filter(|lease| lease.fence == fence);
+        newest.ok_or(DeskError::LeaseLost { fence, by })
     }
 
     /// Gives the lease of this number back, so that the next stepper need not wait for its end.
     pub fn release(&mut self, fence: u64) -> Result<(), DeskError> {
         // Once given back it cannot be given back again, and need not be.
         if self.lease.is_some() {
-            self.renew(fence, Timestamp::MIN)?;
+            self.held(fence)?;
             self.lease = None;
         }
         Ok(())
@@ -182,7 +189,7 @@ impl Desk {
         following: u64,
         record: Value,
     ) -> Result<(), DeskError> {
-        self.renew(fence, Timestamp::MIN)?;
+        self.held(fence)?;
         if following != self.saves {
             return Err(DeskError::Overtaken {
                 followed: following,
@@ -218,7 +225,7 @@ impl Desk {
     /// Keeps a command for the stepper, if it makes sense by the newest record.
     ///
     /// A `promote` means what it does by that record ([`Rollout::meant_by_promote`]), and where it does not say what was seen, the step
-    /// that the record is at: it must not skip the one after it.
+    /// that the record is at: it must not skip the one after it. An `abort` finds room however many wait.
     pub fn post(
         &mut self,
         command: Command,
@@ -247,7 +254,23 @@ impl Desk {
             Err(error) => return Err(error.into()),
         }
         if self.waiting().count() >= MOST_WAITING {
-            return Err(DeskError::Full);
+            match (command, self.letters.last_mut()) {
+                // It is the last thing to be done already. Whoever means it wherever the rollout is means it most.
+                (Command::Abort, Some(last)) if last.posted.command == command => {
+                    last.posted.seen = last.posted.seen.filter(|it| Some(*it) == seen);
+                    return Ok(last.clone());
+                }
+                (Command::Abort, _) => {}
+                (
+                    Command::Promote
+                    | Command::Confirm
+                    | Command::PromoteFull
+                    | Command::Retry
+                    | Command::Pause
+                    | Command::Resume,
+                    _,
+                ) => return Err(DeskError::Full),
+            }
         }
         self.last_command += 1;
         let letter = Letter {

@@ -6,6 +6,7 @@ use super::super::measurement::Phase;
 use super::super::metric_run::after;
 use super::Weight;
 use super::event::{Effect, Event, HookKey};
+use super::room::forget_oldest;
 use super::state::{Analysis, Promotion, Rollout, Transition, Trouble};
 
 /// How much of the history is kept.
@@ -228,6 +229,7 @@ impl Rollout {
         while self.history.len() > LONGEST_HISTORY {
             self.history.pop_front();
         }
+        forget_oldest(&mut self.history);
     }
 }
 

@@ -79,6 +79,7 @@ mod machine;
 mod outstanding;
 mod record;
 mod revise;
+mod room;
 mod settle;
 mod spec;
 mod state;
@@ -95,6 +96,7 @@ pub use machine::step;
 pub use outstanding::AnalysisRequest;
 pub use record::{RECORD_VERSION, RecordError};
 pub use revise::Difference;
+pub use room::LONGEST_DOCUMENT;
 pub use spec::{AnalysisSite, Background, IstioRouting, KIND, RolloutSpec, Step};
 pub use state::{
     Aborted, Analysis, AnalysisKey, AnalysisKind, HookPolicy, Pause, PauseReason, Promotion,

@@ -6,6 +6,7 @@
 //! - `access`: who may do what. `secrets`: what nobody is told. (See `cli::serve` as well.)
 //! - `oaps`: an OAP that fails in every way it can. `stopping`: the end.
 //! - `dashboards`: what panels show, and whether those of the Grafana dashboard find it.
+//! - `desks`: what steppers and people do with a rollout.
 //! - `description`, `examples`, `argo`: what is told of the API is true.
 
 mod access;
@@ -13,6 +14,7 @@ mod argo;
 mod clients;
 mod dashboards;
 mod description;
+mod desks;
 mod examples;
 mod oaps;
 mod races;

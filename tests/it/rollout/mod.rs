@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod desk;
 mod driver;
 mod ending;
 mod field_paths;
@@ -9,6 +10,7 @@ mod laws;
 mod outcomes;
 mod reading;
 mod revising;
+mod room;
 mod stored;
 mod stories;
 mod tree;

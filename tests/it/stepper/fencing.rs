@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use skygate::domain::rollout::desk::Desk;
 use skygate::domain::rollout::{Outcome, Settings};
 use skygate::stepper::{Ended, StepperError};
@@ -123,4 +124,21 @@ async fn the_lease_is_kept_for_as_long_as_it_is_needed() {
             .unsigned_abs(),
     );
     assert!(elapsed > Duration::from_hours(3));
+}
+
+/// Its holder is dead, and renews it no more: nobody waits for longer than a lease lasts.
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_a_clock_that_was_ahead_keeps_nobody_away() {
+    let world = World::saying("S");
+    let ahead = |desk: &mut Desk, now: Timestamp, _| {
+        let later = now + Duration::from_hours(1);
+        desk.take("a", later, later + Duration::from_secs(30))
+    };
+    let planted = world.desks.change(NAMESPACE, NAME, ahead).await;
+    planted.expect("a lease");
+    let stepper = world.stepper("b", &ten_steps(), "v2", Settings::default());
+    let ended = world.play(&stepper).await;
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Unconfirmed)));
+    let first = world.roads.story()[0];
+    assert!((30..40).contains(&first.0), "{first:?}");
 }

@@ -6,6 +6,7 @@ mod fencing;
 mod killing;
 mod people;
 mod promoting;
+mod remote;
 mod restoring;
 mod seed;
 mod sight;

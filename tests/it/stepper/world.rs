@@ -460,8 +460,9 @@ fn sheet(desk: &Desk) -> Sheet {
 impl Service for Door {
     async fn take(&self, holder: &str) -> Result<Lease, ServiceError> {
         self.perils.pass().await;
-        let took = self.change(|desk, now, until| desk.take(holder, now, until));
-        let (_, lease) = took.await?;
+        let took = self.change(|desk, now, until| Ok(desk.take(holder, now, until)));
+        let (_, took) = took.await?;
+        let lease = took.map_err(|error| ServiceError::Held(error.to_string()))?;
         self.perils.pass().await;
         Ok(lease)
     }

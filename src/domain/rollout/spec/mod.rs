@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::super::fault::{Fault, Faults, shown};
 use super::super::spec::reader::{Fields, read_object};
 use super::super::spec::{read_api_version, read_metadata};
+use super::room::too_long;
 
 pub use analysis::{AnalysisSite, Background};
 pub use routing::IstioRouting;
@@ -59,6 +60,7 @@ impl RolloutSpec {
                 read_rollout(fields, &mut passed)
             })
         };
+        faults.extend(too_long(&spec.document));
         spec.notes = notes(&passed, &spec);
         check_starting_step(&spec, &mut faults);
         Faults::none_or(faults, spec)

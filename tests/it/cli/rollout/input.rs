@@ -209,3 +209,35 @@ fn variables_stand_in_for_flags() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(house.kept()["outcome"], "Promoted");
 }
+
+/// It would outgrow what the service takes in the middle of its way, where nothing helps any more.
+#[test]
+fn a_rollout_that_leaves_no_room_for_its_history_is_refused() {
+    let house = House::with_steps("{setWeight: 10}, {pause: {duration: 1s}}, {setWeight: 20}");
+    let annotated = |length: usize| {
+        let annotation = format!("annotations: {{a: \"{}\"}}, namespace", "x".repeat(length));
+        let text = rollout("steps: [{setWeight: 10}, {pause: {duration: 1s}}, {setWeight: 20}]");
+        house.write("rollout.yaml", &text.replacen("namespace", &annotation, 1));
+    };
+    annotated(600_000);
+    let run = [&RUN[..], &["--revision", "v2", "--on-promote", "true"]].concat();
+    let ended: Ended = finish(house.command(&run), "");
+    let said = ended.stderr.split("the Rollout has ").nth(1);
+    let size = said.and_then(|it| it.split(' ').next()?.parse::<usize>().ok());
+    let size = size.unwrap_or_else(|| panic!("{ended:?}"));
+    let longest = 600_000 - (size - skygate::domain::rollout::LONGEST_DOCUMENT);
+    annotated(longest + 1);
+    check(
+        &house,
+        &run,
+        &[
+            "error: the Rollout has 524289 bytes as JSON; up to 524288 are kept",
+            "hint: leave out",
+        ],
+    );
+    annotated(longest);
+    let ended = finish(house.command(&run), "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(house.weights(), (100, 0));
+    assert_eq!(house.kept()["outcome"], "Promoted");
+}

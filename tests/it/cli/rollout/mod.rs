@@ -2,6 +2,7 @@
 
 mod hooks;
 mod input;
+mod interrupting;
 mod looking;
 mod stories;
 
