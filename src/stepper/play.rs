@@ -14,7 +14,9 @@ use super::service::{Look, ServiceError, Sheet};
 use super::tasks::{Report, Scope, Seen, Tasks};
 use super::{Ended, OnInterrupt, Stepper, StepperError, interrupted};
 use crate::domain::rollout::desk::Letter;
-use crate::domain::rollout::{Effect, Event, Outcome, Promotion, Rollout, Weight, step};
+use crate::domain::rollout::{
+    AnalysisKey, Effect, Event, Outcome, Promotion, Rollout, Weight, step,
+};
 use crate::domain::run::RunId;
 use crate::ports::{Observed, RouterError};
 
@@ -141,9 +143,11 @@ impl<'s> Play<'s> {
             tokio::select! {
                 biased;
                 () = interrupted(interrupts) => {
-                    let may_leave = self.stepper.orders.on_interrupt == OnInterrupt::Hold;
-                    if may_leave || self.gives_up_at.is_some() {
+                    if self.stepper.orders.on_interrupt == OnInterrupt::Hold {
                         return Ok(Ended::Held);
+                    }
+                    if self.gives_up_at.is_some() {
+                        return self.give_up();
                     }
                     self.gives_up_at = Some(Instant::now() + ABORT_WITHIN);
                     self.apply([Event::Interrupted]).await?;
@@ -194,11 +198,17 @@ impl<'s> Play<'s> {
                 debug!(?effect, %why, "is tried again");
                 let event = match &effect {
                     Effect::SetWeight { .. } => Some(Event::Unroutable { message: why }),
-                    Effect::Watch { run } => Some(Event::AnalysisOutOfSight {
-                        run: run.clone(),
+                    Effect::StartAnalysis { key } => Some(Event::AnalysisOutOfSight {
+                        key: key.clone(),
                         message: why,
                     }),
-                    _ => None,
+                    Effect::Watch { run } => self
+                        .key_of(run)
+                        .map(|key| Event::AnalysisOutOfSight { key, message: why }),
+                    Effect::EndAnalysis { .. }
+                    | Effect::RunHook { .. }
+                    | Effect::WakeAt { .. }
+                    | Effect::Done { .. } => None,
                 };
                 self.tasks.retry(effect, after, &self.stepper.clock);
                 match event {
@@ -394,6 +404,12 @@ impl<'s> Play<'s> {
     pub(super) fn listen(&mut self, after: Duration) {
         let seen = self.heard.clone();
         self.tasks.listen(&self.stepper.service, seen, after);
+    }
+
+    fn key_of(&self, run: &RunId) -> Option<AnalysisKey> {
+        let mut analyses = self.rollout.as_ref()?.analyses();
+        let analysis = analyses.find(|it| it.run.as_ref() == Some(run))?;
+        Some(analysis.key.clone())
     }
 
     fn outcome(&self) -> Option<Outcome> {

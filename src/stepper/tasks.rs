@@ -162,6 +162,12 @@ impl Tasks {
         });
     }
 
+    /// Whether a try of the hook is under way.
+    pub(super) fn is_promoting(&self) -> bool {
+        let mut doing = self.doing.keys();
+        doing.any(|it| matches!(it, Effect::RunHook { .. }))
+    }
+
     /// An effect is not being done any more.
     pub(super) fn ended(&mut self, effect: &Effect) {
         self.doing.remove(effect);
@@ -317,7 +323,9 @@ impl Tasks {
             }
             Effect::Watch { run } => {
                 // One that was out of sight is looked at as it is: no change would be waited for.
-                let is_new = |it: &Analysis| it.run.as_ref() == Some(&run) && it.is_out_of_sight;
+                let is_new = |it: &Analysis| {
+                    it.run.as_ref() == Some(&run) && it.out_of_sight_since.is_some()
+                };
                 let seen = looks.get(&run).filter(|_| !rollout.analyses().any(is_new));
                 let seen = seen.map(|seen| seen.tag.clone());
                 self.set.spawn(async move {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
 use super::Live;
 use crate::cli::outcome::Failure;
@@ -65,13 +66,12 @@ impl Interrupts {
     }
 }
 
-/// Has `stepper` play, for `timeout` at most on its clock. `interrupt` is ready with the first signal, and listens already.
-pub(in crate::cli) async fn play(
-    stepper: &Stepper,
+/// Steps until it is over, and whether its time was up before. In a task of its own: whoever shows it may wait for a reader that takes nothing.
+async fn drive(
+    stepper: Stepper,
     timeout: Option<Duration>,
-    quiet: bool,
     mut interrupt: Interrupt,
-) -> Result<Played, Failure> {
+) -> (Result<Ended, StepperError>, bool) {
     let (interrupts, heard) = Interrupts::new();
     let late = async {
         match timeout {
@@ -79,16 +79,13 @@ pub(in crate::cli) async fn play(
             None => std::future::pending().await,
         }
     };
-    let mut scenes = stepper.stage.subscribe();
-    let mut live = Live::on_stderr(quiet, stepper.clock.now());
     let playing = stepper.run(heard);
     let hurried = interrupts.hurried();
     tokio::pin!(playing, late, hurried);
-    let mut redraw = tokio::time::interval(REDRAW);
     let mut is_late = false;
-    let ended = loop {
+    loop {
         tokio::select! {
-            ended = &mut playing => break ended,
+            ended = &mut playing => return (ended, is_late),
             () = &mut interrupt => {
                 interrupt = Box::pin(interrupted());
                 interrupts.add();
@@ -97,7 +94,30 @@ pub(in crate::cli) async fn play(
                 is_late = true;
                 interrupts.add();
             }
-            () = &mut hurried => break stepper.left_at_once(),
+            () = &mut hurried => return (stepper.left_at_once(), is_late),
+        }
+    }
+}
+
+/// Has `stepper` play, for `timeout` at most on its clock. `interrupt` is ready with the first signal, and listens already.
+pub(in crate::cli) async fn play(
+    stepper: &Stepper,
+    timeout: Option<Duration>,
+    quiet: bool,
+    interrupt: Interrupt,
+) -> Result<Played, Failure> {
+    let mut scenes = stepper.stage.subscribe();
+    let mut live = Live::on_stderr(quiet, stepper.clock.now());
+    let mut driving = JoinSet::new();
+    driving.spawn(drive(stepper.clone(), timeout, interrupt));
+    let mut redraw = tokio::time::interval(REDRAW);
+    let (ended, is_late) = loop {
+        tokio::select! {
+            Some(driven) = driving.join_next() => match driven {
+                Ok(driven) => break driven,
+                // A fault of this program.
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
             changed = scenes.changed() => drop(changed),
             _ = redraw.tick() => {}
         }

@@ -69,10 +69,10 @@ pub enum Event {
         /// Whether it has a good measurement of everything that counts.
         evidence: bool,
     },
-    /// A run could not be looked at, and is being looked at again.
+    /// An analysis could not be begun or looked at, and that is being tried again.
     AnalysisOutOfSight {
-        /// The run.
-        run: RunId,
+        /// Which analysis.
+        key: AnalysisKey,
         /// Why.
         message: String,
     },

@@ -6,6 +6,7 @@ use super::super::measurement::Phase;
 use super::super::metric_run::after;
 use super::Weight;
 use super::event::{Effect, Event, HookKey};
+use super::outstanding::A_MOMENT;
 use super::room::forget_oldest;
 use super::state::{Analysis, Promotion, Rollout, Transition, Trouble};
 
@@ -44,7 +45,14 @@ impl Rollout {
                 self.trouble = None;
                 let current = self.background.iter_mut().chain(&mut self.step_analysis);
                 for analysis in current.filter(|it| it.run.is_some() && it.may_run()) {
-                    analysis.is_out_of_sight = true;
+                    analysis.out_of_sight_since = Some(now);
+                }
+                // No hook runs yet: whoever said abort meanwhile means that.
+                if self.promotion == Promotion::Unconfirmed && self.settings.hook.is_some() {
+                    self.promotion = Promotion::Hook {
+                        number: 1,
+                        begins_at: after(now, A_MOMENT),
+                    };
                 }
             }
             Event::Begun { spec, version } => return self.begin(spec, &version, now),
@@ -90,14 +98,19 @@ impl Rollout {
                     analysis.phase = phase;
                     analysis.message = cut(message);
                     analysis.evidence = evidence;
-                    analysis.is_out_of_sight = false;
+                    analysis.out_of_sight_since = None;
                 }
             }
-            Event::AnalysisOutOfSight { run, message } => {
-                let is_it = |it: &Analysis| it.run.as_ref() == Some(&run) && it.may_run();
+            Event::AnalysisOutOfSight { key, message } => {
+                let is_it = |it: &Analysis| it.key == key && it.may_run();
                 if let Some(analysis) = self.any_analysis(is_it) {
-                    analysis.message = cut(message);
-                    analysis.is_out_of_sight = true;
+                    let message = cut(message);
+                    let note = format!("cannot see the analysis {}: {message}", analysis.name);
+                    let told = std::mem::replace(&mut analysis.message, message);
+                    analysis.out_of_sight_since.get_or_insert(now);
+                    if told != analysis.message {
+                        return note;
+                    }
                 }
             }
             Event::AnalysisGone { run } => {
@@ -125,7 +138,9 @@ impl Rollout {
             }
             Event::Sighted => self.blind_since = None,
             Event::Interrupted => {
-                if self.is_stepping() {
+                let is_between_tries =
+                    matches!(self.promotion, Promotion::Hook { begins_at, .. } if begins_at > now);
+                if self.is_stepping() || is_between_tries {
                     self.abort("the stepper was interrupted", now);
                 }
             }

@@ -30,7 +30,7 @@
 //! **A crash anywhere loses nothing.** The effects follow from the saved record, so whoever takes over finds them again in
 //! [`Rollout::outstanding`]; and every event can be had a second time: weights are set again (`is_routed` is false after a
 //! takeover, so no step ends on what a dead stepper believed), a run is looked at before anything follows from it
-//! (`is_out_of_sight`, so no step begins on what it was when somebody last looked), an analysis is asked for under the same idempotency key, the hook is
+//! (`out_of_sight_since`, so no step begins on what it was when somebody last looked), an analysis is asked for under the same idempotency key, the hook is
 //! run again under the same [`HookKey`], commands stay posted until a saved record counts them. A step that was not saved was not
 //! taken: there is nothing to undo, because nothing was done before the save.
 //!

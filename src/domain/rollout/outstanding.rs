@@ -28,7 +28,7 @@ pub struct AnalysisRequest<'a> {
     pub args: &'a [Supplied],
     /// Its labels: those of the site, and [`Rollout::labels`] to find it by.
     pub labels: BTreeMap<String, String>,
-    /// The moment before which its version took no traffic, where it had any when the analysis was asked for.
+    /// The moment before which its version took no traffic, where one was known when the analysis was asked for.
     pub not_before: Option<Timestamp>,
     /// Whether it has to end by itself: the steps wait for it.
     pub must_end: bool,
@@ -191,8 +191,10 @@ impl Rollout {
     /// When something follows from nothing but time. A moment that has passed meanwhile counts until its consequences are drawn:
     /// saving takes time, and nobody would bring another event.
     fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let blind_limit = self.blind_since.zip(self.settings.abort_when_blind);
-        let blindness = blind_limit
+        let blind_since = [self.blind_since, self.out_of_sight_since()];
+        let blindness = blind_since.into_iter().flatten().min();
+        let blindness = blindness
+            .zip(self.settings.abort_when_blind)
             .filter(|_| self.is_stepping() && self.has_traffic())
             .map(|(since, limit)| after(since, limit));
         let is_held = self.is_paused || self.blind_since.is_some() || self.awaits_sight();

@@ -79,13 +79,22 @@ impl Rollout {
 
     /// Takes the canary's traffic away where nobody has been able to judge it for too long.
     fn mind_blindness(&mut self, now: Timestamp) {
-        let (Some(since), Some(limit)) = (self.blind_since, self.settings.abort_when_blind) else {
+        let Some(limit) = self.settings.abort_when_blind else {
             return;
         };
-        if self.is_stepping() && self.has_traffic() && now >= after(since, limit) {
-            let limit = short(limit);
-            self.abort(&format!("the service was out of sight for {limit}"), now);
+        if !self.is_stepping() || !self.has_traffic() {
+            return;
         }
+        let is_too_long = |since: Timestamp| now >= after(since, limit);
+        let lost = if self.blind_since.is_some_and(is_too_long) {
+            "the service"
+        } else if self.out_of_sight_since().is_some_and(is_too_long) {
+            "an analysis"
+        } else {
+            return;
+        };
+        let limit = short(limit);
+        self.abort(&format!("{lost} was out of sight for {limit}"), now);
     }
 
     /// Whether the canary has traffic, or is about to.
@@ -158,13 +167,13 @@ impl Rollout {
 
     /// All steps are done: all traffic goes to the canary, once there is evidence that it may.
     ///
-    /// A canary that no step gives traffic cannot have evidence: it gets all of it first, and waits for evidence then.
+    /// A canary whose steps name no weight cannot have evidence before: it gets all traffic first, and waits for evidence then.
     fn finish(&mut self, now: Timestamp) {
         if self.is_waiting_for(PauseReason::InconclusiveAnalysisRun) {
             return;
         }
         if self.lacks_evidence() {
-            if self.traffic_since.is_none() && !self.is_dark_launch() {
+            if self.shares().next().is_none() {
                 self.want(Weight::ALL);
             }
             self.wait_for(PauseReason::NoEvidence, now);
@@ -189,11 +198,16 @@ impl Rollout {
 
     /// Whether its steps keep all of a weighted share from the canary: whoever tries it gets there in another way.
     fn is_dark_launch(&self) -> bool {
-        let mut weights = self.spec.steps.iter().filter_map(|step| match step {
+        let mut shares = self.shares();
+        shares.next() == Some(Weight::NONE) && shares.all(|weight| weight == Weight::NONE)
+    }
+
+    /// The weights that its steps name.
+    fn shares(&self) -> impl Iterator<Item = Weight> {
+        self.spec.steps.iter().filter_map(|step| match step {
             Step::SetWeight(weight) => Some(*weight),
             Step::Pause(_) | Step::Analysis(_) => None,
-        });
-        weights.next() == Some(Weight::NONE) && weights.all(|weight| weight == Weight::NONE)
+        })
     }
 
     /// The analysis beside the steps begins with its step, and not before the canary has traffic: what is measured until then is
@@ -236,7 +250,7 @@ impl Rollout {
             message,
             evidence: false,
             is_ended: false,
-            is_out_of_sight: false,
+            out_of_sight_since: None,
         })
     }
 
@@ -340,7 +354,7 @@ impl Rollout {
         let mut kept: Vec<Analysis> = Vec::with_capacity(self.earlier.len());
         for mut analysis in self.earlier.drain(..).rev() {
             // Nothing follows from it any more.
-            analysis.is_out_of_sight = false;
+            analysis.out_of_sight_since = None;
             let count = if analysis.phase == Phase::Successful {
                 &mut good
             } else {

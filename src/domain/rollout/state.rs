@@ -262,7 +262,7 @@ pub struct Analysis {
     pub asked_at: Timestamp,
     /// Its arguments, as they were when it was asked for.
     pub args: Vec<Supplied>,
-    /// The moment before which its version took no traffic, where it had any when the analysis was asked for.
+    /// The moment before which its version took no traffic, where one was known when the analysis was asked for.
     pub not_before: Option<Timestamp>,
     /// Its run; `None`: the service has not answered yet.
     #[serde(with = "stored::run_id")]
@@ -276,9 +276,9 @@ pub struct Analysis {
     pub evidence: bool,
     /// Whether it was seen to that it runs no more.
     pub is_ended: bool,
-    /// Whether it may have come to something else since it was last seen: nobody looked for a while, or nobody could.
+    /// Since when it may have come to something else than what was last seen: nobody looked, or nobody could.
     #[serde(default)]
-    pub is_out_of_sight: bool,
+    pub out_of_sight_since: Option<Timestamp>,
 }
 
 impl Analysis {
@@ -386,9 +386,15 @@ impl Rollout {
         self.background.iter().chain(&self.step_analysis)
     }
 
-    /// Whether an analysis has to be seen before anything may follow from what is known of it: whatever it was good for, it may have failed since.
+    /// Since when an analysis has to be seen before anything may follow from what is known of it: whatever it was good for, it may have
+    /// failed since.
+    pub(super) fn out_of_sight_since(&self) -> Option<Timestamp> {
+        let current = self.analyses().filter(|_| self.is_stepping());
+        current.filter_map(|it| it.out_of_sight_since).min()
+    }
+
     pub(super) fn awaits_sight(&self) -> bool {
-        self.is_stepping() && self.analyses().any(|it| it.is_out_of_sight)
+        self.out_of_sight_since().is_some()
     }
 
     pub(super) fn is_waiting_for(&self, reason: PauseReason) -> bool {

@@ -197,7 +197,10 @@ impl<'a> Simulation<'a> {
         if let Some(effect @ Effect::SetWeight { .. }) = effects.first() {
             return self.perform(effect);
         }
-        if let Some(analysis) = self.rollout.analyses().find(|it| it.is_out_of_sight)
+        if let Some(analysis) = self
+            .rollout
+            .analyses()
+            .find(|it| it.out_of_sight_since.is_some())
             && let Some(run) = analysis.run.clone()
         {
             // What people say at the moment at which it ends comes first, as it does without a crash.

@@ -413,3 +413,22 @@ fn an_abort_counts_wherever_no_try_of_the_hook_is_under_way() {
     assert_eq!(stage.outcome(), Some(Outcome::Aborted));
     assert_eq!(stage.weights, [20, 60, 100, 0]);
 }
+
+/// It was accepted while nobody stepped, so no hook was at work.
+#[test]
+fn an_abort_that_waits_for_a_stepper_with_a_hook_counts() {
+    let mut stage = at_the_end(Settings::default());
+    assert_eq!(stage.rollout.promotion, Promotion::Unconfirmed);
+    stage.feed_only(Event::TakenOver(hook()));
+    stage.say(Command::Abort);
+    assert_eq!(stage.outcome(), Some(Outcome::Aborted));
+    assert_eq!(stage.weights, [20, 60, 100, 0]);
+}
+
+#[test]
+fn an_interrupt_between_two_tries_of_the_hook_may_abort() {
+    let mut stage = at_the_end(hook());
+    stage.hook_ends(false, "");
+    stage.feed(Event::Interrupted);
+    assert_eq!(stage.outcome(), Some(Outcome::Aborted));
+}

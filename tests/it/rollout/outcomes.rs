@@ -1,5 +1,7 @@
 //! What steps and analyses do to a rollout.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use skygate::domain::measurement::Phase;
 use skygate::domain::rollout::{AnalysisKind, Command, Effect, Event, Posted, Promotion, Settings};
@@ -392,4 +394,62 @@ fn without_steps_evidence_is_waited_for_with_all_traffic() {
     assert_eq!(background.not_before, stage.rollout.traffic_since);
     stage.see_background(Phase::Running, true);
     assert_eq!(stage.rollout.promotion, Promotion::Unconfirmed);
+}
+
+/// The router is away, and somebody goes on from step to step all the same.
+#[test]
+fn steps_that_name_weights_never_lead_to_all_traffic_without_evidence() {
+    let mut stage = play(&json!({
+        "steps": [{"pause": {}}, {"setWeight": 20}, {"pause": {}}],
+        "analysis": {"templates": [{"templateName": "apdex"}]},
+    }));
+    for _ in 0..3 {
+        stage.posted += 1;
+        stage.feed_only(Event::Command(Posted {
+            number: stage.posted,
+            command: Command::Promote,
+            seen: None,
+        }));
+    }
+    stage.feed(Event::Tick);
+    assert_eq!(stage.line(), "Paused 3 [80, 20] NoEvidence");
+    stage.see_background(Phase::Running, true);
+    assert_eq!(stage.weights, [0, 20, 100]);
+}
+
+#[test]
+fn an_analysis_that_cannot_be_seen_holds_the_steps_and_then_aborts() {
+    let settings = Settings {
+        abort_when_blind: Some(Duration::from_mins(1)),
+        ..Settings::default()
+    };
+    let canary = json!({
+        "steps": [{"setWeight": 20}, {"pause": {"duration": 30}}, {"setWeight": 60}, {"pause": {}}],
+        "analysis": {"templates": [{"templateName": "apdex"}]},
+    });
+    let mut stage = Stage::new(&canary, settings);
+    let out_of_sight = Event::AnalysisOutOfSight {
+        key: stage
+            .rollout
+            .background
+            .as_ref()
+            .expect("it runs")
+            .key
+            .clone(),
+        message: "no answer".to_owned(),
+    };
+    stage.feed(out_of_sight);
+    let told = &stage.rollout.history.back().expect("it is told").note;
+    assert_eq!(told, "cannot see the analysis reviews-v2-1: no answer");
+    stage.pass(40);
+    assert_eq!(stage.weights, [20]);
+    let mut seen = stage.clone();
+    seen.see_background(Phase::Running, true);
+    assert_eq!(seen.weights, [20, 60]);
+    stage.wake();
+    assert_eq!(stage.now, at(60));
+    assert_eq!(
+        stage.line(),
+        "Degraded 0 [100, 0] RolloutAborted: Rollout aborted update to revision 1: an analysis was out of sight for 1m"
+    );
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use skygate::domain::rollout::{HookPolicy, Outcome, Settings};
+use skygate::domain::rollout::{Command, HookPolicy, Outcome, Promotion, Settings};
 use skygate::ports::Clock;
 use skygate::stepper::{Ended, OnInterrupt, Scene};
 use tokio::sync::mpsc;
@@ -84,6 +84,58 @@ async fn without_a_look_at_the_run_nothing_goes_on() {
     };
     assert_eq!(ended, Ok(Ended::Over(Outcome::Promoted)));
     assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_begun_holds_it_too() {
+    let world = World::saying("S");
+    world.perils.runs_away.store(true, Ordering::SeqCst);
+    let stepper = world.stepper("a", &ten_steps(), "v2", with_hook());
+    let (_interrupt, interrupts) = mpsc::channel(1);
+    let meanwhile = async {
+        world.clock.sleep(Duration::from_mins(30)).await;
+        assert_eq!(world.roads.weights(), [10, 20]);
+        world.perils.runs_away.store(false, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = within(stepper.run(interrupts)) => ended,
+        () = meanwhile => unreachable!(),
+    };
+    assert_eq!(ended, Ok(Ended::Over(Outcome::Promoted)));
+    assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100, 0]);
+}
+
+/// It was accepted while nobody stepped and no try of the hook was under way, however long ago the next one was due.
+#[tokio::test(start_paused = true)]
+async fn an_abort_said_between_two_tries_counts_for_whoever_takes_over() {
+    let world = World::saying("S");
+    world.hook.failures.store(1, Ordering::SeqCst);
+    let settings = Settings {
+        hook: Some(HookPolicy {
+            tries: 3,
+            retry_after: Duration::from_mins(5),
+        }),
+        ..Settings::default()
+    };
+    let first = world.stepper("a", &ten_steps(), "v2", settings.clone());
+    let (interrupt, interrupts) = mpsc::channel(1);
+    let (ended, ()) = tokio::join!(within(first.run(interrupts)), async {
+        let is_between_tries =
+            |scene: &Scene| matches!(scene.rollout.promotion, Promotion::Hook { number: 2, .. });
+        world.until(&first, is_between_tries).await;
+        interrupt.send(()).await.expect("it listens");
+    });
+    assert_eq!(ended, Ok(Ended::Held));
+    world
+        .want(Command::Abort, None)
+        .await
+        .expect("nothing runs");
+    world.clock.sleep(Duration::from_mins(30)).await;
+    let second = world.stepper("b", &ten_steps(), "v2", settings);
+    assert_eq!(world.play(&second).await, Ok(Ended::Over(Outcome::Aborted)));
+    assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100, 0]);
+    assert_eq!(world.hook.calls().len(), 1);
 }
 
 /// The service has kept that all steps are done, and whoever sent that has not heard of it when it takes the traffic back.

@@ -59,7 +59,7 @@ pub(super) struct Perils {
     fatal: AtomicUsize,
     died: Notify,
     service_away: AtomicBool,
-    /// Whether runs cannot be looked at, and everything else can.
+    /// Whether runs cannot be begun or looked at, and everything else can.
     pub(super) runs_away: AtomicBool,
     /// Whether the service falls silent once it has kept that all steps are done, before it can say so.
     pub(super) silent_at_the_end: AtomicBool,
@@ -425,6 +425,13 @@ struct Door {
 }
 
 impl Door {
+    fn see_runs(&self) -> Result<(), ServiceError> {
+        if self.perils.runs_away.load(Ordering::SeqCst) {
+            return Err(ServiceError::Away("no answer about runs".to_owned()));
+        }
+        Ok(())
+    }
+
     async fn change<T: Send>(
         &self,
         change: impl Fn(&mut Desk, Timestamp, Timestamp) -> Result<T, DeskError> + Send + Sync,
@@ -536,6 +543,7 @@ impl Service for Door {
     async fn start(&self, request: &AnalysisRequest<'_>) -> Result<Run, ServiceError> {
         self.perils.pass().await;
         self.perils.reach()?;
+        self.see_runs()?;
         let name = &request.site.templates[0].name;
         if name == "missing" {
             return Err(ServiceError::Refused("no template `missing`".to_owned()));
@@ -565,9 +573,7 @@ impl Service for Door {
 
     async fn look(&self, run: &RunId, seen: Option<&str>) -> Result<Look, ServiceError> {
         self.perils.reach()?;
-        if self.perils.runs_away.load(Ordering::SeqCst) {
-            return Err(ServiceError::Away("no answer about runs".to_owned()));
-        }
+        self.see_runs()?;
         let watched = self.engine.watch(run).await.expect("a store");
         let mut watched = watched.ok_or_else(|| ServiceError::Gone("no run".to_owned()))?;
         let tag_of = |run: &Run| {
