@@ -63,8 +63,9 @@ fn stand_by() {
 
 /// Ready once a signal has come that nobody has heeded for a moment.
 async fn unheeded() {
-    let mut signals = Signals::listen();
+    // Counted first: one that comes and is heeded in between is no unheeded one.
     let mut heeded = HEEDED.load(Ordering::SeqCst);
+    let mut signals = Signals::listen();
     loop {
         signals.next().await;
         tokio::time::sleep(A_MOMENT).await;

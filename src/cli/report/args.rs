@@ -6,7 +6,8 @@ use std::str::FromStr;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
-use super::place::{over_another, over_input};
+use super::github::Step;
+use super::place::{over_another, over_input, over_step};
 use crate::cli::outcome::{Failure, Outcome};
 
 /// Where the result goes, in which form, and what it makes of the exit code.
@@ -172,13 +173,19 @@ impl ReportArgs {
     }
 
     /// Finds what has no place of its own as far as its path tells: nothing is opened, let alone created, before.
-    pub(super) fn refuse_shared_places(&self, inputs: &[&Path]) -> Result<(), Failure> {
+    pub(super) fn refuse_shared_places(
+        &self,
+        inputs: &[&Path],
+        step: Option<&Step>,
+    ) -> Result<(), Failure> {
         let mut on_stdout = self.output.iter().filter(|target| target.file.is_none());
         if on_stdout.nth(1).is_some() {
             return Err(Failure::usage(anyhow!("-o names two forms for stdout"))
                 .hint("give all but one a file: -o FORM=FILE"));
         }
         let inputs: Vec<PathBuf> = inputs.iter().copied().map(place).collect();
+        let step = step.into_iter().flat_map(Step::files);
+        let step: Vec<(&str, PathBuf)> = step.map(|(name, path)| (name, place(path))).collect();
         let forms = self.output.iter().filter_map(|target| {
             let file = target.file.as_deref()?;
             Some((target.what(), file))
@@ -190,6 +197,9 @@ impl ReportArgs {
             let place = place(file);
             if inputs.contains(&place) {
                 return Err(over_input(&what, file));
+            }
+            if let Some((name, _)) = step.iter().find(|(_, known)| *known == place) {
+                return Err(over_step(&what, name, file));
             }
             if let Some((_, other)) = taken.iter().find(|(known, _)| *known == place) {
                 return Err(over_another(&what, other, file));

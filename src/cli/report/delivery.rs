@@ -39,8 +39,8 @@ pub(in crate::cli) struct Told<T> {
 }
 
 impl Delivery {
-    /// Opens what `args` name, which must be places of their own: what is written to none of them may replace another, or one of the
-    /// `inputs`. Quiet: nothing goes to stderr.
+    /// Opens what `args` name, which must be places of their own: what is written to none of them may replace another, one of the
+    /// `inputs`, or what the CI system's step has written. Quiet: nothing goes to stderr.
     pub(in crate::cli) fn open<'p>(
         args: &ReportArgs,
         inputs: impl IntoIterator<Item = &'p Path>,
@@ -48,10 +48,11 @@ impl Delivery {
     ) -> Result<Self, Failure> {
         args.refuse_contradiction()?;
         let inputs: Vec<&Path> = inputs.into_iter().collect();
-        args.refuse_shared_places(&inputs)?;
+        let step = Step::current().filter(|_| !args.no_github);
+        args.refuse_shared_places(&inputs, step.as_ref())?;
         let stdout = args.output.iter().find(|target| target.file.is_none());
         let stdout = stdout.map_or(Form::Text, |target| target.form);
-        let mut taken = Taken::by(inputs);
+        let mut taken = Taken::by(inputs, step.as_ref());
         let mut files = Vec::new();
         for target in &args.output {
             if let Some(path) = &target.file {
@@ -68,11 +69,7 @@ impl Delivery {
             stdout,
             files,
             word,
-            step: if args.no_github {
-                None
-            } else {
-                Step::current()
-            },
+            step,
         })
     }
 

@@ -59,10 +59,16 @@ impl Step {
         }
     }
 
-    /// The files that a report goes to.
+    /// The files that a report is added to, and what they are.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let summary = self.summary.iter().map(|path| ("summary", path.as_path()));
+        let outputs = self.outputs.iter().map(|path| ("outputs", path.as_path()));
+        summary.chain(outputs)
+    }
+
+    /// What these files are called.
     pub(super) fn places(&self) -> impl Iterator<Item = String> {
-        let files = self.summary.iter().chain(&self.outputs);
-        files.map(|path| path.display().to_string())
+        self.files().map(|(_, path)| path.display().to_string())
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use super::github::Step;
 use crate::cli::outcome::Failure;
 
 /// A file that is open for writing.
@@ -55,18 +56,22 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Taken {
     inputs: Vec<Identity>,
+    step: Vec<(Identity, &'static str)>,
     places: Vec<(Identity, String)>,
 }
 
 impl Taken {
-    /// Stdout, where it is a file, and the `inputs`.
-    pub(super) fn by<'p>(inputs: impl IntoIterator<Item = &'p Path>) -> Self {
+    /// Stdout, where it is a file, the `inputs`, and the files of the `step`.
+    pub(super) fn by<'p>(inputs: impl IntoIterator<Item = &'p Path>, step: Option<&Step>) -> Self {
+        let of_path = |path: &Path| Identity::of(&path.metadata().ok()?);
         let inputs = inputs.into_iter();
+        let step = step.into_iter().flat_map(Step::files);
         let stdout = stdout().filter(Metadata::is_file);
         let stdout = stdout.as_ref().and_then(Identity::of);
         Self {
-            inputs: inputs
-                .filter_map(|path| Identity::of(&path.metadata().ok()?))
+            inputs: inputs.filter_map(of_path).collect(),
+            step: step
+                .filter_map(|(name, path)| Some((of_path(path)?, name)))
                 .collect(),
             places: stdout
                 .map(|it| (it, "what goes to stdout".to_owned()))
@@ -81,6 +86,9 @@ impl Taken {
         };
         if self.inputs.contains(&identity) {
             return Err(over_input(&what, path));
+        }
+        if let Some((_, name)) = self.step.iter().find(|(known, _)| *known == identity) {
+            return Err(over_step(&what, name, path));
         }
         if let Some((_, other)) = self.places.iter().find(|(known, _)| *known == identity) {
             return Err(over_another(&what, other, path));
@@ -104,6 +112,15 @@ pub(super) fn over_input(what: &str, path: &Path) -> Failure {
         "{what} would be written over `{path}`, which is read"
     ))
     .hint("give it another file")
+}
+
+/// What a step has written to its own files so far would be lost, and the report be there twice.
+pub(super) fn over_step(what: &str, name: &str, path: &Path) -> Failure {
+    let path = path.display();
+    Failure::usage(anyhow!(
+        "{what} would be written over the step's {name}, to `{path}`"
+    ))
+    .hint("the step's summary and outputs come by themselves; with --no-github they do not, and the file may be replaced")
 }
 
 /// Which file it is: its device and its number there. Links of both kinds lead to the same one.

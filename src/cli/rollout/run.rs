@@ -121,8 +121,9 @@ Exit codes:
   5    still under way at --timeout
   130  interrupted";
 
-/// For how long the service may take to show what it keeps at the end.
-const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+/// For how long the service may take to show what it keeps at the end. A signal meanwhile is heeded by nobody, which ends the process
+/// after three seconds: this must be over by then, for how the rollout ended is what counts.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum OnSignal {

@@ -128,6 +128,48 @@ fn a_step_is_left_alone_where_that_is_asked_for() {
     assert!(!untouched(&step));
 }
 
+/// What an earlier command of the step has written would be gone, and the report be there twice.
+#[test]
+fn the_files_of_a_step_are_not_replaced() {
+    let step = Step::new();
+    fs::hard_link(step.file("summary"), step.file("same")).expect("a link");
+    let path = |name: &str| step.file(name).to_str().expect("ASCII").to_owned();
+    let markdown = |name: &str| format!("markdown={}", path(name));
+    let (summary, same, output) = (markdown("summary"), markdown("same"), path("output"));
+    for (args, what) in [
+        (
+            ["-o", &summary],
+            "-o markdown would be written over the step's summary, to `",
+        ),
+        (
+            ["-o", &same],
+            "-o markdown would be written over the step's summary, to `",
+        ),
+        (
+            ["--result-file", &output],
+            "--result-file would be written over the step's outputs, to `",
+        ),
+    ] {
+        let ended = step.run(&args);
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains(what), "{ended:#?}");
+        assert!(ended.stderr.contains("with --no-github"), "{ended:#?}");
+        assert_eq!(step.read("summary"), "summary of before\n");
+        assert_eq!(step.read("output"), "output of before\n");
+    }
+    // One that is not there yet has no name but its path.
+    let mut command = step.command(&run(&["--result-file", &path("new")]));
+    command.env("GITHUB_OUTPUT", step.folder.path().join(".").join("new"));
+    let ended = finish(command, "");
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(!fs::exists(step.file("new")).expect("a folder"));
+
+    let ended = step.run(&["--no-github", "-o", &summary, "--result-file", &output]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(step.read("summary").starts_with("## Failed: apdex\n"));
+    assert_eq!(step.read("output"), "Failed");
+}
+
 #[test]
 fn annotations_on_stdout_are_not_said_twice() {
     let ended = Step::new().run(&["-o", "github"]);

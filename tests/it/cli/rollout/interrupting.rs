@@ -1,11 +1,15 @@
 //! What asks a stepper to end, or takes away whoever it talks to.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use super::House;
-use crate::cli::process::{Follow, Running, finish, prepared, wait};
+use crate::cli::process::{Follow, LIMIT, Running, finish, prepared, wait};
 
 /// An `ssh` session that drops takes the terminal along.
 #[test]
@@ -156,6 +160,65 @@ fn whatever_cannot_be_shown_the_verdict_is_in_the_exit_code() {
             );
             assert_eq!(wait(&mut child, &run), Some(code), "{form}");
         }
+    }
+}
+
+#[test]
+fn interrupted_while_it_is_shown_it_is_what_it_was() {
+    let house = House::with_steps("{setWeight: 10}");
+    let service = house.url.strip_prefix("http://").expect("an address");
+    let (url, asked) = silent_once_released(service.to_owned());
+    let args = ["--revision", "v2", "--on-promote", "true", "-o", "json"];
+    let mut run = house.run(&args);
+    run.env("SKYGATE_SERVER", url);
+    let run = Running::start(run, Follow::Stdout);
+    asked.recv_timeout(LIMIT).expect("it asks how it ended");
+    run.signal("TERM");
+    let (code, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    let warning = "warning: how it ended cannot be shown: the service does not answer";
+    assert!(stderr.contains(warning), "{stderr}");
+}
+
+/// Passes everything on to the `service`, until a lease is given back; a GET after that has no answer, and is told of.
+fn silent_once_released(service: String) -> (String, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (asking, asked) = mpsc::channel();
+    let is_released = Arc::new(AtomicBool::new(false));
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let (service, asking) = (service.clone(), asking.clone());
+            let is_released = Arc::clone(&is_released);
+            thread::spawn(move || pass_on(client, &service, &is_released, &asking));
+        }
+    });
+    (url, asked)
+}
+
+fn pass_on(
+    mut client: TcpStream,
+    service: &str,
+    is_released: &AtomicBool,
+    asking: &mpsc::Sender<()>,
+) -> io::Result<()> {
+    let mut service = TcpStream::connect(service)?;
+    let (mut answers, mut to_client) = (service.try_clone()?, client.try_clone()?);
+    thread::spawn(move || io::copy(&mut answers, &mut to_client));
+    let mut buffer = [0; 1 << 14];
+    loop {
+        let length = client.read(&mut buffer)?;
+        if length == 0 {
+            return service.shutdown(std::net::Shutdown::Both);
+        }
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        if text.contains("\"release\":true") {
+            is_released.store(true, Ordering::SeqCst);
+        } else if text.starts_with("GET ") && is_released.load(Ordering::SeqCst) {
+            let _ = asking.send(());
+            continue;
+        }
+        service.write_all(&buffer[..length])?;
     }
 }
 
