@@ -19,8 +19,8 @@
 //! - `rollback`, which Flagger asks before anything else of an attempt, and `confirm-promotion` are about the open attempt at their
 //!   version, and no about anything else.
 //!
-//! An attempt is judged with the arguments that it was begun with. A call that gives others is another judge's, or comes of a Canary that
-//! was edited meanwhile: where its answer would move traffic it is refused.
+//! An attempt is judged with the arguments that it was begun with, and the template's defaults. A call that gives others is another
+//! judge's, or comes of a Canary that was edited meanwhile: where its answer would move traffic it is refused.
 //!
 //! ```text
 //! Call ──┐
