@@ -117,7 +117,7 @@ impl Asked<'_> {
     }
 
     fn answered(mut self, hook: Hook, mut answer: Answer) -> Decision {
-        let ignored = self.ignored(hook);
+        let ignored = self.ignored(hook).names();
         if !ignored.is_empty() && !is_bound(hook) {
             let names = listed(ignored.iter().map(String::as_str));
             answer.add(&format!(
@@ -150,23 +150,27 @@ impl Asked<'_> {
             return None;
         }
         let ignored = self.ignored(hook);
-        if ignored.is_empty() {
-            return None;
-        }
-        let names = listed(ignored.iter().map(String::as_str));
-        let mut answer = Answer::no(format!("this attempt is judged with other {names}"));
-        answer.add(&format!(
-            "; a second judge needs a template of its own name; if they were edited, `skygate canaries delete {} -n {}` lets the next call begin anew",
-            self.call.canary, self.call.namespace
-        ));
+        let mut answer = Answer::no(ignored.refusal()?);
+        let (canary, namespace) = (&self.call.canary, &self.call.namespace);
+        let anew = format!(
+            "`skygate canaries delete {canary} -n {namespace}` lets the next call begin anew"
+        );
+        answer.add(&if ignored.others.is_empty() {
+            format!("; take it out of the hook's metadata; if the template has it by now, {anew}")
+        } else {
+            format!(
+                "; a second judge needs a template of its own name; if they were edited, {anew}"
+            )
+        });
         Some(answer)
     }
 
     /// The arguments of the call that its attempt's run does not have, or has with another value. What is left out is no contradiction.
-    fn ignored(&mut self, hook: Hook) -> Vec<String> {
-        let call = self.call;
+    fn ignored(&mut self, hook: Hook) -> Ignored {
+        let mut ignored = Ignored::default();
+        let (call, run) = (self.call, self.run);
         match hook {
-            Hook::Event | Hook::PostRollout => return Vec::new(),
+            Hook::Event | Hook::PostRollout => return ignored,
             Hook::ConfirmRollout
             | Hook::PreRollout
             | Hook::Rollout
@@ -176,13 +180,27 @@ impl Asked<'_> {
         }
         let attempt = self.record.current(call);
         let Some(begun_with) = attempt.and_then(|attempt| attempt.args.as_ref()) else {
-            return Vec::new();
+            return ignored;
         };
-        let given = call.args.iter();
-        given
-            .filter(|(name, value)| begun_with.get(*name) != Some(value))
-            .map(|(name, _)| format!("args.{name}"))
-            .collect()
+        for (name, value) in &call.args {
+            let begun_with = begun_with.get(name);
+            let is_other = match run.map(|run| run.args.get(name)) {
+                // What the run has by the template's default counts like what it was begun with.
+                Some(Some(Some(own))) => own != value,
+                // A secret's value is nobody's to compare.
+                Some(Some(None)) => begun_with != Some(value),
+                Some(None) => {
+                    ignored.unknown.push(format!("args.{name}"));
+                    false
+                }
+                // Nobody knows the template's defaults any more.
+                None => begun_with.is_some_and(|begun_with| begun_with != value),
+            };
+            if is_other {
+                ignored.others.push(format!("args.{name}"));
+            }
+        }
+        ignored
     }
 
     /// Tells the run since when its version takes traffic, unless it knows: also where that was lost before.
@@ -198,6 +216,39 @@ impl Asked<'_> {
             let command = Command::NoTrafficBefore(since);
             self.effects
                 .push(Effect::Tell(attempt.run.clone(), command));
+        }
+    }
+}
+
+/// The names of arguments that a call has in vain.
+#[derive(Default)]
+struct Ignored {
+    /// Those that the attempt's run has with another value.
+    others: Vec<String>,
+    /// Those that it does not have: its template declares none of that name.
+    unknown: Vec<String>,
+}
+
+impl Ignored {
+    /// All of them.
+    fn names(self) -> Vec<String> {
+        let mut names = self.others;
+        names.extend(self.unknown);
+        names.sort();
+        names
+    }
+
+    /// What is wrong with them, if there are any.
+    fn refusal(&self) -> Option<String> {
+        let shown = |names: &[String]| listed(names.iter().map(String::as_str));
+        let (others, unknown) = (shown(&self.others), shown(&self.unknown));
+        match (self.others.is_empty(), self.unknown.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(format!("this attempt is judged with other {others}")),
+            (true, false) => Some(format!("no such argument of the template: {unknown}")),
+            (false, false) => Some(format!(
+                "this attempt is judged with other {others}; no such argument of the template: {unknown}"
+            )),
         }
     }
 }

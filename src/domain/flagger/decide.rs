@@ -19,7 +19,7 @@ pub struct Decision {
     pub answer: Answer,
     /// Whether the effects may change the answer within moments, so that it is worth deciding again before Flagger's patience ends.
     pub may_change: bool,
-    /// The arguments of the call that are not those which the attempt's run was started with. That run's hold, and a call that is
+    /// The arguments of the call that the attempt's run does not have, or has with another value. That run's hold, and a call that is
     /// to judge by others is refused.
     pub ignored: Vec<String>,
 }

@@ -16,9 +16,6 @@ const LEAVING: [&str; 2] = ["Terminating", "Terminated"];
 /// How the event begins that Flagger sends in every round that it asks `pre-rollout` in, and in no other.
 const STARTING: &str = "Starting canary analysis for ";
 
-/// Two questions that are not further apart are about one increase: Flagger's rounds are ten seconds apart at least.
-const WITHIN_ONE_ROUND: SignedDuration = SignedDuration::from_secs(5);
-
 /// What Flagger calls a rollout that came to a good end.
 const SUCCEEDED: &str = "Succeeded";
 
@@ -140,8 +137,13 @@ impl Asked<'_> {
         let (attempt, last_change) = match current {
             // Where the attempt began with traffic, that is what was changed last.
             Some(attempt) => match attempt.last_increase.or(attempt.traffic_since) {
-                // Where there is no run although there was to be one, its caller has had no answer either.
-                Some(last) if standing.is_some() || attempt.has_flowed() => (attempt, last),
+                // Where there is no run although there was to be one, its caller has had no answer either; but traffic flows where
+                // Flagger has asked what it only asks then.
+                Some(last)
+                    if standing.is_some() || attempt.is_under_way || attempt.has_flowed() =>
+                {
+                    (attempt, last)
+                }
                 Some(_) | None => return self.allow_first_traffic(standing.is_some()),
             },
             None => return self.allow_first_traffic(standing.is_some()),
@@ -152,16 +154,8 @@ impl Asked<'_> {
             return Answer::no("the run that judges this version was gone; it starts again");
         };
         let is_measured = attempt.is_measured_since(last_change);
-        let is_same = attempt
-            .last_increase
-            .is_some_and(|last| now.duration_since(last).abs() <= WITHIN_ONE_ROUND);
         match standing.phase {
             Phase::Failed | Phase::Error | Phase::Inconclusive => Answer::no(standing.text()),
-            // Another hook of the same round, or one that has not heard the answer. Nothing has flowed that could be measured.
-            Phase::Pending | Phase::Running | Phase::Successful if is_same => Answer::yes(format!(
-                "the increase at {since} is allowed; {}",
-                standing.text()
-            )),
             Phase::Pending | Phase::Running | Phase::Successful if is_measured => {
                 attempt.last_increase = Some(now);
                 attempt.is_under_way = true;

@@ -10,17 +10,17 @@
 //! - **It closes** with `post-rollout`, or an event in a phase in which Flagger works on no version (`Failed` comes just before
 //!   `post-rollout`), where these have its checksum. Whatever has another changes nothing.
 //! - **Where both were lost** `confirm-rollout` closes it: Flagger asks that between two rollouts only, with the checksum of the one
-//!   before. So does another `pre-rollout` of the same version once traffic flows: Flagger asks that before traffic only. Where it asks
-//!   for no increase (A/B, blue/green) that takes the end of the run, too: with `iterations: 1` every refused promotion has Flagger
-//!   begin with `pre-rollout` again, in the same attempt.
+//!   before. So does another `pre-rollout` of the same version once traffic flows: Flagger asks that before traffic only. Where no
+//!   increase was allowed (A/B, blue/green) only if a promotion was, or the run is Failed or Error: with `iterations: 1` every refused
+//!   promotion has Flagger begin with `pre-rollout` again, in the same attempt, and whatever its run has come to still holds.
 //! - **The yes to the first `confirm-traffic-increase`** may be lost, too, and nothing can be measured then. `pre-rollout` shows it, or
 //!   the event with which Flagger begins a round without traffic; without either hook nothing would. More calls of the same kind show
 //!   nothing: a Canary need not have another hook, and would get all of the traffic unjudged.
 //! - `rollback`, which Flagger asks before anything else of an attempt, and `confirm-promotion` are about the open attempt at their
 //!   version, and no about anything else.
 //!
-//! An attempt is judged with the arguments that it was begun with. A call that gives others is another judge's, or comes of a Canary that
-//! was edited meanwhile: where its answer would move traffic it is refused.
+//! An attempt is judged with the arguments that it was begun with, and the template's defaults. A call that gives others is another
+//! judge's, or comes of a Canary that was edited meanwhile: where its answer would move traffic it is refused.
 //!
 //! ```text
 //! Call ──┐

@@ -271,12 +271,16 @@ impl Attempt {
 
     /// Whether it has come so far that a `pre-rollout` can only be another attempt's.
     ///
-    /// Where `confirm-traffic-increase` is asked or a `rollout` began it, that is once traffic has certainly flowed. Else Flagger counts
-    /// iterations, and takes one back where a promotion is refused: where that was the only one it begins with `pre-rollout` again.
+    /// Where an increase was allowed, that is once traffic has certainly flowed. Where none was, Flagger may count iterations, and takes
+    /// one back where a promotion is refused: where that was the only one it begins with `pre-rollout` again. So the attempt goes on
+    /// until its version may be promoted or must go back, and holds the canary where its run says neither.
     pub(super) fn has_flowed(&self) -> bool {
-        let Some(since) = self.traffic_since else {
-            return self.is_under_way && self.end.is_some();
-        };
-        self.is_under_way || self.end.is_some() || self.is_measured_since(since)
+        if self.last_increase.is_none() {
+            let end = self.end.as_ref().map(|end| end.phase);
+            let is_bad = matches!(end, Some(Phase::Failed | Phase::Error));
+            return self.is_under_way && (self.is_promotable || is_bad);
+        }
+        let is_measured = |since| self.is_measured_since(since);
+        self.is_under_way || self.end.is_some() || self.traffic_since.is_some_and(is_measured)
     }
 }

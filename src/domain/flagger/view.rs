@@ -1,7 +1,10 @@
 //! A run, as far as Flagger's questions need to know it.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::analysis::Analysis;
 use crate::domain::assess::{Counts, effective_count};
 use crate::domain::measurement::{Measurement, Phase};
 use crate::domain::metric_run::MetricRun;
@@ -15,6 +18,8 @@ use crate::domain::run::{InFlight, Run};
     reason = "each is the answer to another question about the run"
 )]
 pub struct RunView {
+    /// Its arguments, those by the template's default too; `None` is the value of one that stands for a secret.
+    pub args: BTreeMap<String, Option<String>>,
     /// Its phase.
     pub phase: Phase,
     /// Why, in one line; while it is under way, how far it has come.
@@ -63,6 +68,7 @@ impl RunView {
             .map(|(plan, state)| format!("{} {} of {}", plan.name, state.good, state.taken));
         let tallies: Vec<String> = tallies.collect();
         Self {
+            args: args_of(&run.plan.analysis),
             phase: run.phase,
             why: match run.phase {
                 Phase::Pending => "not measured yet".to_owned(),
@@ -81,6 +87,16 @@ impl RunView {
             doubts: judged().filter_map(doubt).collect(),
         }
     }
+}
+
+/// The arguments of a run by what it was made of.
+fn args_of(analysis: &Analysis) -> BTreeMap<String, Option<String>> {
+    let args = analysis.args.iter().map(|argument| {
+        let is_secret = analysis.supplies_secret(&argument.name);
+        let value = argument.value.clone().filter(|_| !is_secret);
+        (argument.name.clone(), value)
+    });
+    args.collect()
 }
 
 /// What a metric has found last, where it goes on and that is not good.

@@ -6,7 +6,7 @@ use skygate::domain::run::Command;
 
 use super::desk::{Desk, call};
 
-/// A call with another value for an argument of the attempt, and with an argument that the attempt has not.
+/// A call with another value for an argument of the attempt, and with an argument that the template has not.
 fn other(checksum: &str) -> Call {
     let mut other = call(checksum);
     other.args.insert("service-name".to_owned(), "y".to_owned());
@@ -30,7 +30,7 @@ fn rolling() -> Desk {
 /// Two hooks of one Canary by one template: the run of the first judge must not answer for the second.
 #[test]
 fn a_second_judge_gets_no_yes_from_the_run_of_the_first() {
-    const REFUSAL: &str = "this attempt is judged with other `args.more`, `args.service-name`; a second judge needs a template of its own name; \
+    const REFUSAL: &str = "this attempt is judged with other `args.service-name`; no such argument of the template: `args.more`; a second judge needs a template of its own name; \
         if they were edited, `skygate canaries delete reviews -n bookinfo` lets the next call begin anew";
     for hook in [
         Hook::Rollout,
@@ -80,6 +80,57 @@ fn what_is_left_out_is_no_contradiction() {
     let attempt = desk.record.attempt.as_mut().expect("an attempt");
     attempt.args = None;
     assert_eq!(desk.answer(Hook::Rollout, &other("v1")).0, 200);
+}
+
+#[test]
+fn what_the_run_has_by_default_is_no_contradiction() {
+    let with = |name: &str, value: &str| {
+        let mut call = call("v1");
+        call.args.insert(name.to_owned(), value.to_owned());
+        call
+    };
+    let mut desk = rolling();
+    let (status, text) = desk.answer(Hook::Rollout, &with("threshold", "9900"));
+    assert_eq!(status, 200, "{text}");
+    let (status, text) = desk.answer(Hook::Rollout, &with("threshold", "9000"));
+    assert!(
+        status == 403 && text.starts_with("this attempt is judged with other `args.threshold`; "),
+        "{text}"
+    );
+    // Nor is a secret's value told by comparing it.
+    let (status, text) = desk.answer(Hook::Rollout, &with("password", "p"));
+    assert!(
+        status == 403 && text.starts_with("this attempt is judged with other `args.password`; "),
+        "{text}"
+    );
+    let (status, text) = desk.answer(Hook::Rollout, &with("more", "z"));
+    let expected = "no such argument of the template: `args.more`; take it out of the hook's metadata; \
+        if the template has it by now, `skygate canaries delete reviews -n bookinfo` lets the next call begin anew";
+    assert_eq!((status, text.as_str()), (403, expected));
+    // Where the run is gone only what the attempt was begun with can contradict.
+    desk.ask(Hook::Rollout, "v1");
+    desk.runs.clear();
+    for (name, value, is_other) in [
+        ("threshold", "9900", false),
+        ("threshold", "9000", false),
+        ("more", "z", false),
+        ("service-name", "y", true),
+    ] {
+        let decision = desk.decision(Hook::Rollout, &with(name, value));
+        assert_eq!(!decision.ignored.is_empty(), is_other, "{name}: {value}");
+    }
+}
+
+#[test]
+fn a_secret_that_the_attempt_was_begun_with_is_no_contradiction() {
+    let mut call = call("v1");
+    call.args.insert("password".to_owned(), "p".to_owned());
+    let mut desk = Desk::default();
+    for hook in [Hook::PreRollout, Hook::Rollout] {
+        assert_eq!(desk.answer(hook, &call).0, 200, "{hook}");
+    }
+    call.args.insert("password".to_owned(), "q".to_owned());
+    assert_eq!(desk.answer(Hook::Rollout, &call).0, 403);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A/B and blue/green: Flagger counts iterations and asks for no increase.
 
-use skygate::domain::flagger::Hook;
+use skygate::domain::flagger::{Call, Hook};
 use skygate::domain::measurement::Phase;
 use skygate::domain::run::Command;
 
@@ -13,6 +13,10 @@ const MOST_ROUNDS: usize = 20;
 
 /// Flagger, as far as it rolls a version out so.
 struct Flagger {
+    /// What the Canary has for the start of its first iteration: `pre-rollout`, or `event` alone.
+    begin: Hook,
+    /// The round from which on there is something to be found.
+    from: usize,
     /// How many iterations the Canary wants, and how many are done.
     wanted: usize,
     done: usize,
@@ -22,15 +26,31 @@ struct Flagger {
 impl Flagger {
     fn new(wanted: usize) -> Self {
         Self {
+            begin: Hook::PreRollout,
+            from: 4,
             wanted,
             done: 0,
             answers: Vec::new(),
         }
     }
 
+    /// One whose Canary has `begin`, and finds something from the round `from` on.
+    fn beginning_with(begin: Hook, from: usize, wanted: usize) -> Self {
+        Self {
+            begin,
+            from,
+            ..Self::new(wanted)
+        }
+    }
+
     /// Whether the answer is yes. What may change within moments is waited for.
     fn ask(&mut self, desk: &mut Desk, hook: Hook) -> bool {
-        let decision = desk.decision(hook, &call("v1"));
+        let start = "Starting canary analysis for reviews.bookinfo".to_owned();
+        let call = Call {
+            message: (hook == Hook::Event).then_some(start),
+            ..call("v1")
+        };
+        let decision = desk.decision(hook, &call);
         let may_change = decision.may_change;
         let mut status = decision.answer.status();
         desk.perform(decision);
@@ -47,7 +67,7 @@ impl Flagger {
             return Some("Failed");
         }
         let hook = match self.done {
-            0 => Hook::PreRollout,
+            0 => self.begin,
             _ => Hook::Rollout,
         };
         let is_good = self.ask(desk, hook);
@@ -65,18 +85,24 @@ impl Flagger {
         None
     }
 
-    /// Rolls the version out. From the fourth round on there is something to be measured, and `found` does that.
+    /// Rolls the version out. `found` is what there is to be found.
     fn roll_out(&mut self, desk: &mut Desk, found: fn(&mut Desk)) -> &'static str {
+        let end = self.end(desk, found);
+        end.unwrap_or_else(|| panic!("no end: {:?}", self.answers))
+    }
+
+    /// How the rollout comes out, where it does.
+    fn end(&mut self, desk: &mut Desk, found: fn(&mut Desk)) -> Option<&'static str> {
         for round in 1..=MOST_ROUNDS {
-            if round > 3 {
+            if round >= self.from {
                 found(desk);
             }
             if let Some(phase) = self.advance(desk) {
-                return phase;
+                return Some(phase);
             }
             desk.now += ROUND;
         }
-        panic!("no end: {:?}", self.answers);
+        None
     }
 }
 
@@ -88,6 +114,23 @@ fn find_good(desk: &mut Desk) {
 
 fn find_bad(desk: &mut Desk) {
     desk.end_run(Phase::Failed, "apdex failed 4 of 4 measurements (limit 3)");
+}
+
+/// The run comes to a good end by itself, by a `count`.
+fn find_enough(desk: &mut Desk) {
+    find_good(desk);
+    desk.end_run(Phase::Successful, "good measurements: apdex 5 of 5");
+}
+
+fn find_nothing(desk: &mut Desk) {
+    desk.end_run(Phase::Inconclusive, "apdex had no data for 10m");
+}
+
+/// Somebody ends the run, good as it is so far.
+fn terminate(desk: &mut Desk) {
+    find_good(desk);
+    desk.run().is_terminated = true;
+    desk.end_run(Phase::Successful, "terminated");
 }
 
 fn tell_of_the_end(desk: &mut Desk, phase: &str) {
@@ -115,6 +158,45 @@ fn a_good_version_is_promoted_however_few_iterations_there_are() {
     let allowed = ["rollback 403", "rollout 200", "confirm-promotion 200"];
     let expected: [&[&str]; 5] = [&begin, &refused, &begin, &allowed, &allowed];
     assert_eq!(answers, expected.concat());
+}
+
+/// Whatever the only iteration is begun again with, and whenever its run ends.
+#[test]
+fn a_refused_promotion_begins_no_other_attempt() {
+    for begin in [Hook::PreRollout, Hook::Event] {
+        for from in 3..=6 {
+            for found in [find_good, find_enough] {
+                let mut flagger = Flagger::beginning_with(begin, from, 1);
+                let mut desk = Desk::default();
+                assert_eq!(flagger.roll_out(&mut desk, found), "Succeeded");
+                let attempt = desk.record.attempt.as_ref().expect("an attempt");
+                let counts = (attempt.number, desk.runs.len());
+                assert_eq!(counts, (1, 1), "{begin} from {from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_person_must_decide_holds_the_version() {
+    for (begin, wanted) in [
+        (Hook::PreRollout, 1),
+        (Hook::Event, 1),
+        (Hook::PreRollout, 2),
+    ] {
+        for from in 3..=6 {
+            for found in [find_nothing, terminate] {
+                let mut flagger = Flagger::beginning_with(begin, from, wanted);
+                let mut desk = Desk::default();
+                assert_eq!(flagger.end(&mut desk, found), None, "{begin} from {from}");
+                let attempt = desk.record.attempt.as_ref().expect("an attempt");
+                let counts = (attempt.number, desk.runs.len());
+                assert_eq!(counts, (1, 1), "{begin} from {from}");
+                // Whatever is tried again later, it is no other attempt's.
+                assert_eq!(desk.status(Hook::ConfirmPromotion, "v1"), 403);
+            }
+        }
+    }
 }
 
 #[test]

@@ -40,9 +40,15 @@ pub(super) fn call(checksum: &str) -> Call {
 pub(super) const UNREACHABLE: &str =
     "the newest measurement of metric \"apdex\" is Error: the connection was refused";
 
-/// A run under way that goes on until it is concluded, without a measurement so far.
+/// A run under way that goes on until it is concluded, without a measurement so far. Its template has a default for `threshold`, and a
+/// secret for `password`.
 pub(super) fn fresh_run(not_before: Timestamp) -> RunView {
     RunView {
+        args: BTreeMap::from([
+            ("service-name".to_owned(), Some("x".to_owned())),
+            ("threshold".to_owned(), Some("9900".to_owned())),
+            ("password".to_owned(), None),
+        ]),
         phase: Phase::Running,
         why: "good measurements: apdex 0 of 0".to_owned(),
         evidence: false,
@@ -109,7 +115,16 @@ impl Desk {
                 }) => {
                     if !self.runs.contains_key(&run.0) {
                         self.started += 1;
-                        self.runs.insert(run.0, fresh_run(not_before));
+                        let mut view = fresh_run(not_before);
+                        let attempt = self.record.attempt.as_ref();
+                        let begun_with = attempt.and_then(|it| it.args.clone());
+                        for (name, value) in begun_with.unwrap_or_default() {
+                            // A secret's value is kept out of sight.
+                            if view.args.get(&name) != Some(&None) {
+                                view.args.insert(name, Some(value));
+                            }
+                        }
+                        self.runs.insert(run.0, view);
                     }
                 }
                 Effect::Tell(run, command) => self.tell(&run, command),

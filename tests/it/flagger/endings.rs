@@ -110,9 +110,12 @@ fn an_event_that_was_sent_before_the_attempt_ends_nothing() {
 fn an_attempt_that_begins_with_traffic_wants_a_measurement() {
     let mut desk = Desk::default();
     assert_eq!(desk.status(Hook::Rollout, "v1"), 200);
-    // Nor was any increase allowed that could be meant in the same round.
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
     desk.now += 10;
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
+    // Nor where its run is gone, or was never started.
+    desk.runs.clear();
+    assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 403);
     desk.measure_well();
     assert_eq!(desk.status(Hook::ConfirmTrafficIncrease, "v1"), 200);

@@ -9,8 +9,8 @@ use skygate::domain::reading::{ErrorClass, Reading, SourceError};
 use skygate::ports::{MetricSource, Moment};
 use tokio::sync::Semaphore;
 
-use super::table::keep_simple;
-use super::{House, assert_is_plain, body, call, keep_template, newest_run};
+use super::table::{keep_simple, simple};
+use super::{House, assert_is_plain, body, call, keep, keep_template, newest_run};
 use crate::harness::{Answer, Served, Setup, simulated};
 
 async fn check(served: &Served, path: &str, sent: &str, status: u16, expected: &str) {
@@ -173,7 +173,10 @@ async fn an_oap_that_hangs_while_others_call() {
 #[tokio::test]
 async fn other_arguments_than_an_attempt_was_begun_with() {
     let served = Setup::saying("S").start().await;
-    keep_simple(&served).await;
+    let mut template = simple();
+    template["spec"]["args"] =
+        json!([{ "name": "service-name" }, { "name": "limit", "value": "0" }]);
+    keep(&served, &template).await;
     let mut version = body("reviews", "v2", "Progressing");
     call(&served, "pre-rollout", &version).await;
     version["metadata"]["args.service-name"] = json!("ratings");
@@ -187,6 +190,14 @@ async fn other_arguments_than_an_attempt_was_begun_with() {
     ] {
         check(&served, &format!("/flagger/{hook}"), &sent, 403, expected).await;
     }
+    // What the template says by itself is no other, and what it does not know is told.
+    let mut same = body("reviews", "v2", "Progressing");
+    same["metadata"]["args.limit"] = json!("0");
+    let same = same.to_string();
+    check(&served, "/flagger/rollout", &same, 200, "").await;
+    let strange = same.replace("args.limit", "args.x");
+    let unknown = "no such argument of the template: `args.x`; take it";
+    check(&served, "/flagger/rollout", &strange, 403, unknown).await;
     let runs = served.get("/api/v1/runs").await.json();
     assert_eq!(runs["items"].as_array().map(Vec::len), Some(1), "{runs:#}");
     // The way out that it tells of.

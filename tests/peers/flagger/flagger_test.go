@@ -31,9 +31,8 @@ const (
 	// The service that the Canary's argument names.
 	canary = "canary|reviews|bookinfo|cp-cluster-1|-"
 	// The time between two rounds, and from the first increase to what is found about it at the latest.
-	// An increase that is asked for within five seconds of another is taken for the same one.
-	interval = 6 * time.Second
-	longest  = 240 * time.Second
+	interval = 2 * time.Second
+	longest  = 150 * time.Second
 )
 
 // flagger is Flagger as far as it calls: what it knows of its canary, and what it was answered.
