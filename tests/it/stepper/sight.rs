@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skygate::domain::rollout::{Command, HookPolicy, Outcome, Promotion, Settings};
 use skygate::ports::Clock;
-use skygate::stepper::{Ended, OnInterrupt, Scene};
+use skygate::stepper::{Ended, OnInterrupt, Scene, Stepper, StepperError};
 use tokio::sync::mpsc;
 
 use super::world::{World, ten_steps, within};
@@ -25,22 +25,27 @@ fn is_measured(scene: &Scene) -> bool {
     scene.rollout.step == 3 && background.is_some_and(|it| it.evidence)
 }
 
+/// Steps to the end, while something happens.
+async fn play_while(
+    stepper: &Stepper,
+    meanwhile: impl Future<Output = ()>,
+) -> Result<Ended, StepperError> {
+    let (_interrupt, interrupts) = mpsc::channel(1);
+    let (ended, ()) = tokio::join!(within(stepper.run(interrupts)), meanwhile);
+    ended
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_verdict_of_the_dark_gives_the_canary_no_more() {
     let world = World::saying(WORSE);
     let stepper = world.stepper("a", &ten_steps(), "v2", with_hook());
-    let (_interrupt, interrupts) = mpsc::channel(1);
     let meanwhile = async {
         world.until(&stepper, is_measured).await;
         world.perils.service_is_away(true);
         world.clock.sleep(Duration::from_mins(30)).await;
         world.perils.service_is_away(false);
-        std::future::pending::<()>().await;
     };
-    let ended = tokio::select! {
-        ended = within(stepper.run(interrupts)) => ended,
-        () = meanwhile => unreachable!(),
-    };
+    let ended = play_while(&stepper, meanwhile).await;
     assert_eq!(ended, Ok(Ended::Over(Outcome::Aborted)));
     assert_eq!(world.roads.weights(), [10, 20, 0]);
 }
@@ -67,7 +72,6 @@ async fn a_verdict_that_fell_while_nobody_stepped_gives_the_canary_no_more() {
 async fn without_a_look_at_the_run_nothing_goes_on() {
     let world = World::saying("S");
     let stepper = world.stepper("a", &ten_steps(), "v2", with_hook());
-    let (_interrupt, interrupts) = mpsc::channel(1);
     let meanwhile = async {
         world.until(&stepper, is_measured).await;
         world.perils.runs_away.store(true, Ordering::SeqCst);
@@ -76,12 +80,8 @@ async fn without_a_look_at_the_run_nothing_goes_on() {
         let background = world.rollout().await.background.expect("it runs");
         assert_eq!(background.message, "no answer about runs");
         world.perils.runs_away.store(false, Ordering::SeqCst);
-        std::future::pending::<()>().await;
     };
-    let ended = tokio::select! {
-        ended = within(stepper.run(interrupts)) => ended,
-        () = meanwhile => unreachable!(),
-    };
+    let ended = play_while(&stepper, meanwhile).await;
     assert_eq!(ended, Ok(Ended::Over(Outcome::Promoted)));
     assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100, 0]);
 }
@@ -91,17 +91,12 @@ async fn what_cannot_be_begun_holds_it_too() {
     let world = World::saying("S");
     world.perils.runs_away.store(true, Ordering::SeqCst);
     let stepper = world.stepper("a", &ten_steps(), "v2", with_hook());
-    let (_interrupt, interrupts) = mpsc::channel(1);
     let meanwhile = async {
         world.clock.sleep(Duration::from_mins(30)).await;
         assert_eq!(world.roads.weights(), [10, 20]);
         world.perils.runs_away.store(false, Ordering::SeqCst);
-        std::future::pending::<()>().await;
     };
-    let ended = tokio::select! {
-        ended = within(stepper.run(interrupts)) => ended,
-        () = meanwhile => unreachable!(),
-    };
+    let ended = play_while(&stepper, meanwhile).await;
     assert_eq!(ended, Ok(Ended::Over(Outcome::Promoted)));
     assert_eq!(world.roads.weights(), [10, 20, 40, 60, 80, 100, 0]);
 }
