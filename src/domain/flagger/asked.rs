@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::standing::Standing;
-use super::{Answer, Attempt, Call, Decision, Effect, Entry, Hook, Record, RunView, Start};
+use super::{
+    Answer, Attempt, Call, Decision, Effect, Entry, Hook, Record, RunView, Standing, Start,
+};
 use crate::domain::fault::listed;
 use crate::domain::run::{Command, RunId};
 
@@ -63,20 +64,8 @@ impl Asked<'_> {
     pub(super) fn standing(&mut self) -> Option<Standing> {
         let run = self.run;
         let attempt = self.record.current(self.call)?;
-        if let Some(end) = &attempt.end {
-            return Some(Standing {
-                phase: end.phase,
-                why: end.why.clone(),
-                evidence: end.evidence,
-                is_terminated: end.is_terminated,
-            });
-        }
-        run.map(|run| Standing {
-            phase: run.phase,
-            why: run.why.clone(),
-            evidence: run.evidence,
-            is_terminated: run.is_terminated,
-        })
+        let end = attempt.end.clone();
+        end.or_else(|| run.map(Standing::of))
     }
 
     /// The attempt at the call's version. Where there is none it begins, and that of another version is over.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attempt, End, Entry, Hook, Record};
+use super::{Attempt, Entry, Hook, Record, Standing};
 use crate::domain::measurement::Phase;
 use crate::domain::run::RunId;
 
@@ -173,8 +173,8 @@ impl AttemptForm {
 }
 
 impl EndForm {
-    fn end(self) -> Result<End, FormError> {
-        Ok(End {
+    fn end(self) -> Result<Standing, FormError> {
+        Ok(Standing {
             phase: phase(&self.phase)?,
             why: self.why,
             evidence: self.evidence,

@@ -46,6 +46,7 @@ pub use self::answer::Answer;
 pub use self::call::{CLUSTER_SCOPE, Call, CallError, Hook, TemplateName, Token};
 pub use self::decide::{Decision, Effect, decide, refuse};
 pub use self::form::FormError;
-pub use self::record::{Attempt, End, Entry, Left, Record};
+pub use self::record::{Attempt, Entry, Left, Record};
+pub use self::standing::Standing;
 pub use self::start::{Start, counted_as};
 pub use self::view::RunView;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 
 use super::answer::one_line;
-use super::{Answer, Call, Hook, RunView};
+use super::{Answer, Call, Hook, RunView, Standing};
 use crate::domain::measurement::Phase;
 use crate::domain::run::RunId;
 
@@ -66,22 +66,9 @@ pub struct Attempt {
     /// When the newest good measurement's window began, as far as that has been seen.
     pub measured_since: Option<Timestamp>,
     /// How its run ended, once that has been seen: the run itself may be forgotten before the attempt is over.
-    pub end: Option<End>,
+    pub end: Option<Standing>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
-    /// Its phase.
-    pub phase: Phase,
-    /// Why, in one line.
-    pub why: String,
-    /// Whether it has a good measurement of every metric that counts.
-    pub evidence: bool,
-    /// Whether somebody ended it before its time.
-    pub is_terminated: bool,
 }
 
 /// One call and its answer.
@@ -250,12 +237,7 @@ impl Attempt {
     pub(super) fn observe(&mut self, run: &RunView) {
         self.measured_since = self.measured_since.max(run.measured_since);
         if run.phase.is_over() {
-            self.end = Some(End {
-                phase: run.phase,
-                why: run.why.clone(),
-                evidence: run.evidence,
-                is_terminated: run.is_terminated,
-            });
+            self.end = Some(Standing::of(run));
         }
     }
 
