@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::StepperError;
 use super::play::{Halt, Play};
 use super::service::{ServiceError, Sheet};
-use crate::domain::rollout::{Difference, Event, Promotion, Rollout, step};
+use crate::domain::rollout::{Difference, Event, Rollout, step};
 use crate::ports::Observed;
 
 /// For how long after its last answer a service cannot have given the lease to anybody else: as long as one lasts.
@@ -94,14 +94,8 @@ impl Play<'_> {
         }
         for letter in &sheet.waiting {
             // A try of the hook that had not begun when it was said has not begun since: nobody stepped.
-            let moment = match rollout.promotion {
-                Promotion::Hook { begins_at, .. }
-                    if letter.at < begins_at && !self.tasks.is_promoting() =>
-                {
-                    letter.at
-                }
-                _ => now,
-            };
+            let is_idle = rollout.promotion.waits(letter.at) && !self.tasks.is_promoting();
+            let moment = if is_idle { letter.at } else { now };
             rollout = step(rollout, Event::Command(letter.posted), moment).0;
         }
         // Whoever wants something that is not for now is told so, and nothing is done for anybody else.

@@ -175,9 +175,8 @@ impl Rollout {
             }
             Command::PromoteFull | Command::Pause => self.refuse_at_the_end(),
             Command::Abort if self.aborted.is_some() => Err(Refusal::AbortedAlready(number)),
+            Command::Abort if self.promotion.waits(now) => Ok(()),
             Command::Abort => match self.promotion {
-                // Between two tries, or before the first one, nothing is being done.
-                Promotion::Hook { begins_at, .. } if begins_at > now => Ok(()),
                 // The stable version is being replaced: nobody knows what traffic would meet there.
                 Promotion::Hook { .. } => Err(Refusal::BeingPromoted(number)),
                 Promotion::NotDue | Promotion::HookFailed { .. } | Promotion::Unconfirmed => Ok(()),
@@ -291,11 +290,7 @@ impl Rollout {
             self.restart();
         } else {
             // Whoever said abort together with this, and later, means that.
-            let begins_at = after(now, A_MOMENT);
-            self.promotion = Promotion::Hook {
-                number: 1,
-                begins_at,
-            };
+            self.promotion = Promotion::first_try(after(now, A_MOMENT));
         }
     }
 }

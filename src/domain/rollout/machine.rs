@@ -49,10 +49,7 @@ impl Rollout {
                 }
                 // No hook runs yet: whoever said abort meanwhile means that.
                 if self.promotion == Promotion::Unconfirmed && self.settings.hook.is_some() {
-                    self.promotion = Promotion::Hook {
-                        number: 1,
-                        begins_at: after(now, A_MOMENT),
-                    };
+                    self.promotion = Promotion::first_try(after(now, A_MOMENT));
                 }
             }
             Event::Begun { spec, version } => return self.begin(spec, &version, now),
@@ -138,9 +135,7 @@ impl Rollout {
             }
             Event::Sighted => self.blind_since = None,
             Event::Interrupted => {
-                let is_between_tries =
-                    matches!(self.promotion, Promotion::Hook { begins_at, .. } if begins_at > now);
-                if self.is_stepping() || is_between_tries {
+                if self.is_stepping() || self.promotion.waits(now) {
                     self.abort("the stepper was interrupted", now);
                 }
             }

@@ -106,12 +106,7 @@ impl Rollout {
     fn mind_settings(&mut self, now: Timestamp) {
         match (&self.promotion, &self.settings.hook) {
             (Promotion::Hook { .. }, None) => self.promotion = Promotion::Unconfirmed,
-            (Promotion::Unconfirmed, Some(_)) => {
-                self.promotion = Promotion::Hook {
-                    number: 1,
-                    begins_at: now,
-                };
-            }
+            (Promotion::Unconfirmed, Some(_)) => self.promotion = Promotion::first_try(now),
             (Promotion::Hook { .. }, Some(_))
             | (Promotion::Unconfirmed, None)
             | (Promotion::NotDue | Promotion::HookFailed { .. }, _) => {}

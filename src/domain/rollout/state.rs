@@ -218,6 +218,21 @@ pub enum Promotion {
     Unconfirmed,
 }
 
+impl Promotion {
+    /// The first try of the hook, which begins at this moment.
+    pub(super) fn first_try(begins_at: Timestamp) -> Self {
+        Self::Hook {
+            number: 1,
+            begins_at,
+        }
+    }
+
+    /// Whether a try of the hook is still to begin after `moment`: between two tries, or before the first, nothing is being done.
+    pub fn waits(&self, moment: Timestamp) -> bool {
+        matches!(self, Self::Hook { begins_at, .. } if *begins_at > moment)
+    }
+}
+
 /// What keeps something from being done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
